@@ -1,0 +1,33 @@
+/**
+ * One Vitest project per kind of test, so that each npm script runs its own. Sources are picked through the
+ * `@sotto/source` condition: nothing is built before a test.
+ */
+import { defineConfig } from "vitest/config"
+
+const conditions = ["@sotto/source"]
+
+const project = (name: string, include: ReadonlyArray<string>) => ({
+  extends: true as const,
+  test: { name, include: [...include] }
+})
+
+/** Real processes, sockets and browsers: one file at a time, with long limits. */
+const serial = (name: string, include: ReadonlyArray<string>) => ({
+  extends: true as const,
+  test: { name, include: [...include], fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 }
+})
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    testTimeout: 30_000,
+    projects: [
+      project("unit", ["packages/*/test/**/*.test.ts"]),
+      project("interop", ["test/interop/**/*.test.ts"]),
+      project("tidy", ["test/tidy/**/*.test.ts"]),
+      serial("e2e", ["test/end-to-end/**/*.test.ts", "test/process/**/*.test.ts"]),
+      serial("browser", ["test/browser/**/*.test.ts"])
+    ]
+  }
+})

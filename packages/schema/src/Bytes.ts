@@ -1,0 +1,47 @@
+/** The few functions over byte strings that everything shares. Platform-free and allocation-conscious. */
+import * as Encoding from "effect/encoding/Hex"
+
+/** No bytes. Never written to: it has none. */
+export const EMPTY = new Uint8Array(0)
+
+/** All parts, one after the other, in a fresh array. */
+export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  let length = 0
+  for (const part of parts) length += part.length
+  const out = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
+
+/** Plain equality (not constant time: use `Crypto.equal` where a secret is compared). */
+export const equals = (a: Uint8Array, b: Uint8Array): boolean => {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** Order by bytes, then by length; negative when `a` comes first. */
+export const compare = (a: Uint8Array, b: Uint8Array): number => {
+  const length = Math.min(a.length, b.length)
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0)
+    if (difference !== 0) return difference
+  }
+  return a.length - b.length
+}
+
+export const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
+
+/** Lower-case hex: the key under which maps keep an identifier. */
+export const toHex = (bytes: Uint8Array): string => Encoding.encode(bytes)
+
+/** Four bytes, big endian. */
+export const u32 = (value: number): Uint8Array =>
+  Uint8Array.of((value >>> 24) & 0xff, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
+
+/** Eight bytes, big endian, of an integer up to 2^53 − 1. */
+export const u64 = (value: number): Uint8Array => concat(u32(Math.floor(value / 0x1_0000_0000)), u32(value >>> 0))

@@ -1,0 +1,16 @@
+/** Content references (protocol.md §10): how an entry names a large sealed byte string. */
+import * as Schema from "effect/Schema"
+import { Epoch } from "./Id.ts"
+import { boundedBytes, boundedText, fixedBytes, uint } from "./Wire.ts"
+
+export const ContentRef = Schema.Struct({
+  /** BLAKE3 root of the sealed bytes. */
+  address: fixedBytes(32),
+  sizeBytes: uint(),
+  salt: fixedBytes(24),
+  commitment: fixedBytes(32),
+  epoch: Epoch,
+  mediaType: boundedText(128),
+  preview: Schema.NullOr(boundedBytes(16 * 1024))
+})
+export type ContentRef = typeof ContentRef.Type

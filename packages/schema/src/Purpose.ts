@@ -1,0 +1,84 @@
+/**
+ * The one registry of derivation purposes (protocol.md §3). Every HKDF info, HMAC input, hash preimage and signature
+ * input begins with `label(suite, purpose, …fields)`: `"sotto1" 00 suite purpose 00`, then each field with its length
+ * in two bytes, big endian. Two different (purpose, fields) never give the same bytes.
+ */
+import type { Suite } from "./Suite.ts"
+
+/** Every purpose there is; a test shows that none stands twice and none is a prefix of another with its terminator. */
+export const Purpose = {
+  deviceId: "device-id",
+  relayKey: "relay-key",
+  spaceId: "space-id",
+  spaceRoot: "space-root",
+  lane: "lane",
+  routeId: "rid",
+  epoch: "epoch",
+  encrypt: "enc",
+  nonce: "nonce",
+  content: "content",
+  tag: "tag",
+  oldEpoch: "old",
+  epochCommit: "epoch-commit",
+  writeCapability: "wcap",
+  readCapability: "rcap",
+  admin: "admin",
+  adminCapability: "acap",
+  recovery: "recovery",
+  recoverySpace: "recovery-space",
+  recoveryRelay: "recovery-relay",
+  envelope: "env",
+  entry: "entry",
+  ackTag: "ack-tag",
+  chain: "chain",
+  memberOp: "member-op",
+  signCertificate: "sign/cert",
+  signGenesis: "sign/genesis",
+  signMemberOp: "sign/member-op",
+  signEntry: "sign/entry",
+  signHead: "sign/head",
+  signAttach: "sign/attach",
+  signOpen: "sign/open",
+  signPush: "sign/push",
+  signPrune: "sign/prune",
+  signEpoch: "sign/epoch",
+  signJoin: "sign/join",
+  signWelcome: "sign/welcome",
+  signJoined: "sign/joined",
+  relayPrologue: "relay",
+  pairPrologue: "pair",
+  peerPrologue: "peer",
+  pairSid: "pair-sid",
+  pairPsk: "pair-psk",
+  pairEmoji: "pair-emoji",
+  mailbox: "mailbox",
+  vault: "vault",
+  localStore: "local-store",
+  shortId: "short-id"
+} as const
+
+export type Purpose = (typeof Purpose)[keyof typeof Purpose]
+
+const PREFIX = [0x73, 0x6f, 0x74, 0x74, 0x6f, 0x31, 0x00] // "sotto1" 00
+
+/** `L(purpose)` followed by the length-prefixed fields. A field above 65,535 bytes is a bug: hash it first. */
+export const label = (suite: Suite, purpose: Purpose, ...fields: ReadonlyArray<Uint8Array>): Uint8Array => {
+  let length = PREFIX.length + 1 + purpose.length + 1
+  for (const field of fields) {
+    if (field.length > 0xffff) throw new RangeError(`a field of ${purpose} has ${field.length} bytes, at most 65535 fit`)
+    length += 2 + field.length
+  }
+  const out = new Uint8Array(length)
+  out.set(PREFIX, 0)
+  let at = PREFIX.length
+  out[at++] = suite
+  for (let i = 0; i < purpose.length; i++) out[at++] = purpose.charCodeAt(i)
+  at++
+  for (const field of fields) {
+    out[at++] = field.length >>> 8
+    out[at++] = field.length & 0xff
+    out.set(field, at)
+    at += field.length
+  }
+  return out
+}

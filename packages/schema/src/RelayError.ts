@@ -1,0 +1,125 @@
+/**
+ * The closed union of what a relay refuses (protocol.md §6), each with its stable number. They cross the wire as they
+ * are: on the control plane as the error of a call, on the data plane inside a `Refused` frame.
+ */
+import * as Schema from "effect/Schema"
+import { boundedText, uint } from "./Wire.ts"
+
+const detail = boundedText(256)
+const retryAfterMillis = uint(86_400_000)
+
+/** A frame or call that does not decode, is out of turn, or breaks a limit of the protocol. Closes the connection. */
+export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("InvalidMessage", { detail }) {
+  readonly number = 1000
+  override get message() {
+    return `The relay could not accept a message: ${this.detail}. Nothing was stored from it. ` +
+      "If both sides run a current version, report this with the detail."
+  }
+}
+
+export class UnknownRoute extends Schema.TaggedError<UnknownRoute>()("UnknownRoute", {}) {
+  readonly number = 1001
+  override get message() {
+    return "The relay does not know this space. Your data is safe on this device; " +
+      "if the relay was reset or replaced, open the space there again."
+  }
+}
+
+export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", { detail }) {
+  readonly number = 1002
+  override get message() {
+    return `The relay refused the proof of access (${this.detail}). Your data is safe on this device; ` +
+      "ask another device of the space whether this one is still a member and has the current epoch."
+  }
+}
+
+export class DeviceRevoked extends Schema.TaggedError<DeviceRevoked>()("DeviceRevoked", {}) {
+  readonly number = 1003
+  override get message() {
+    return "This device's access ended with an epoch that it was not given. Local data is untouched; pair again to return."
+  }
+}
+
+export class NotOwner extends Schema.TaggedError<NotOwner>()("NotOwner", { detail }) {
+  readonly number = 1004
+  override get message() {
+    return `Only an administrator of the space may do this (${this.detail}). Nothing was changed.`
+  }
+}
+
+export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", { scope: boundedText(32), retryAfterMillis }) {
+  readonly number = 2000
+  override get message() {
+    return `Too many requests (${this.scope}). Nothing is lost; try again in ${this.retryAfterMillis} ms.`
+  }
+}
+
+export class EnvelopeTooLarge extends Schema.TaggedError<EnvelopeTooLarge>()("EnvelopeTooLarge", {
+  sizeBytes: uint(),
+  maxBytes: uint()
+}) {
+  readonly number = 2001
+  override get message() {
+    return `An envelope of ${this.sizeBytes} bytes is over this relay's limit of ${this.maxBytes}. ` +
+      "It was not stored there and is kept on this device; split the value or raise the relay's limit."
+  }
+}
+
+export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>()("QuotaExceeded", {
+  usedBytes: uint(),
+  quotaBytes: uint()
+}) {
+  readonly number = 2002
+  override get message() {
+    return `The relay holds ${this.usedBytes} of ${this.quotaBytes} bytes for this space. What you wrote waits on this device; ` +
+      "free space there or ask the relay's operator to raise the quota."
+  }
+}
+
+export class InvalidWakeEndpoint extends Schema.TaggedError<InvalidWakeEndpoint>()("InvalidWakeEndpoint", { detail }) {
+  readonly number = 2003
+  override get message() {
+    return `The wake endpoint was refused: ${this.detail}. Syncing works without it.`
+  }
+}
+
+/** Mailbox refusals: a code that is used, expired, unknown or crowded. */
+export class MailboxUnavailable extends Schema.TaggedError<MailboxUnavailable>()("MailboxUnavailable", {
+  reason: Schema.Literals(["unknown", "crowded", "expired", "full", "exists"])
+}) {
+  readonly number = 2004
+  override get message() {
+    return `The mailbox of this code cannot be used (${this.reason}). Nothing was shared; start again with a new code.`
+  }
+}
+
+export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", { retryAfterMillis }) {
+  readonly number = 3000
+  override get message() {
+    return `The relay is busy or cannot write at the moment. Nothing is lost; trying again in ${this.retryAfterMillis} ms.`
+  }
+}
+
+export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", { retryAfterMillis }) {
+  readonly number = 3001
+  override get message() {
+    return `The relay is going down in an orderly way. All it acknowledged is kept; reconnecting in ${this.retryAfterMillis} ms.`
+  }
+}
+
+/** The union, in the order of the numbers. */
+export const RelayError = Schema.Union([
+  InvalidMessage,
+  UnknownRoute,
+  Unauthorized,
+  DeviceRevoked,
+  NotOwner,
+  RateLimited,
+  EnvelopeTooLarge,
+  QuotaExceeded,
+  InvalidWakeEndpoint,
+  MailboxUnavailable,
+  Overloaded,
+  ShuttingDown
+])
+export type RelayError = typeof RelayError.Type

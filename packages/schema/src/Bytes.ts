@@ -4,6 +4,15 @@ import * as Encoding from "effect/encoding/Hex"
 /** No bytes. Never written to: it has none. */
 export const EMPTY = new Uint8Array(0)
 
+/**
+ * The same bytes, not copied, as a plain `Uint8Array`: a subclass such as Node's `Buffer` has its own idea of what
+ * `slice` and equality are.
+ */
+export const plain = (bytes: Uint8Array): Uint8Array =>
+  Object.getPrototypeOf(bytes) === Uint8Array.prototype
+    ? bytes
+    : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
 /** All parts, one after the other, in a fresh array. */
 export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
   let length = 0

@@ -1,5 +1,6 @@
 /** Content references (protocol.md §10): how an entry names a large sealed byte string. */
 import * as Schema from "effect/Schema"
+import * as Codec from "./Codec.ts"
 import { Epoch } from "./Id.ts"
 import { boundedBytes, boundedText, fixedBytes, uint } from "./Wire.ts"
 
@@ -14,3 +15,6 @@ export const ContentRef = Schema.Struct({
   preview: Schema.NullOr(boundedBytes(16 * 1024))
 })
 export type ContentRef = typeof ContentRef.Type
+
+/** Bytes of a content reference. */
+export const contentRefCodec = Codec.make(ContentRef, "ContentRef")

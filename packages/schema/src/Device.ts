@@ -1,5 +1,6 @@
 /** A device's public face: its certificate (protocol.md §1, §3). It only ever travels sealed. */
 import * as Schema from "effect/Schema"
+import * as Codec from "./Codec.ts"
 import { Signature, SigningKey } from "./Id.ts"
 import { Limit } from "./Limit.ts"
 import { Suite } from "./Suite.ts"
@@ -21,6 +22,12 @@ export const CertificateBody = Schema.Struct({
 })
 export type CertificateBody = typeof CertificateBody.Type
 
+/** Bytes that a certificate's signature covers, by their SHA-256. */
+export const certificateBodyCodec = Codec.make(CertificateBody, "CertificateBody")
+
 /** Self-signed: the signature is by `signing`, over `L("sign/cert")` and the SHA-256 of the encoded body. */
 export const Certificate = Schema.Struct({ body: CertificateBody, signature: Signature })
 export type Certificate = typeof Certificate.Type
+
+/** Bytes of a certificate. */
+export const certificateCodec = Codec.make(Certificate, "Certificate")

@@ -1,5 +1,6 @@
 /** Entries and their operations: what is inside an envelope (protocol.md §4). */
 import * as Schema from "effect/Schema"
+import * as Codec from "./Codec.ts"
 import { ContentRef } from "./Content.ts"
 import { DeviceId, EntryHash, EnvelopeId, Seq, Signature } from "./Id.ts"
 import { Head } from "./Head.ts"
@@ -44,6 +45,12 @@ const unsignedFields = {
 export const UnsignedEntry = Schema.Struct(unsignedFields)
 export type UnsignedEntry = typeof UnsignedEntry.Type
 
+/** Bytes that an entry's hash and signature cover. */
+export const unsignedEntryCodec = Codec.make(UnsignedEntry, "UnsignedEntry")
+
 /** A statement by one device. Without a signature it counts once a later entry, chained to it, carries one. */
 export const Entry = Schema.Struct({ ...unsignedFields, signature: Schema.NullOr(Signature) })
 export type Entry = typeof Entry.Type
+
+/** Bytes of an entry: the plaintext of an envelope, before its padding. */
+export const entryCodec = Codec.make(Entry, "Entry")

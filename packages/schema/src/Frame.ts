@@ -4,6 +4,7 @@
  * spends, nothing waits for an acknowledgement per page.
  */
 import * as Schema from "effect/Schema"
+import * as Codec from "./Codec.ts"
 import { EnvelopeId, Lane, Position, Signature } from "./Id.ts"
 import { Head } from "./Head.ts"
 import { Limit } from "./Limit.ts"
@@ -27,6 +28,9 @@ export const Refusal = Schema.Struct({
   b: uint()
 })
 export type Refusal = typeof Refusal.Type
+
+/** Bytes of a refusal alone. */
+export const refusalCodec = Codec.make(Refusal, "Refusal")
 
 /** Client to relay. */
 export const ClientFrame = Schema.Union([
@@ -56,6 +60,9 @@ export const ClientFrame = Schema.Union([
 ])
 export type ClientFrame = typeof ClientFrame.Type
 
+/** Bytes of a client's frame, without the plane's byte (`encodeAfter(1, …)` leaves room for it). */
+export const clientFrameCodec = Codec.make(ClientFrame, "ClientFrame")
+
 /** Relay to client. */
 export const RelayFrame = Schema.Union([
   /** Durable: a position for each envelope of the push, in its order, and the head after it. */
@@ -84,6 +91,9 @@ export const RelayFrame = Schema.Union([
   tagged("EpochChanged", 8, { handle, epoch: uint(0xffff_ffff) })
 ])
 export type RelayFrame = typeof RelayFrame.Type
+
+/** Bytes of a relay's frame, without the plane's byte. */
+export const relayFrameCodec = Codec.make(RelayFrame, "RelayFrame")
 
 /** First byte of every message of a channel. */
 export const PLANE = { control: 0, data: 1 } as const

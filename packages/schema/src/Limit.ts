@@ -26,6 +26,8 @@ export const Limit = {
   messageBytesMax: 1024 * 1024,
   /** A control (RPC) message. */
   controlBytesMax: 256 * 1024,
+  /** Array items and object pairs in a control message. */
+  controlItemsMax: 16_384,
   /** A record of the channel: Noise allows 65,535 bytes. */
   recordBytesMax: 65_535,
   decodeDepthMax: 16,

@@ -1,5 +1,6 @@
 /** Messages of pairing (protocol.md §8), as they lie in a mailbox, and what the QR or URL carries. */
 import * as Schema from "effect/Schema"
+import * as Codec from "./Codec.ts"
 import { Certificate } from "./Device.ts"
 import { EntryHash, RelayKey, Signature } from "./Id.ts"
 import { Limit } from "./Limit.ts"
@@ -9,6 +10,9 @@ import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } fro
 /** A relay as a device remembers it: URL (`ws://` or `wss://`) and pinned key. */
 export const RelayAddress = Schema.Struct({ url: boundedText(512), key: RelayKey })
 export type RelayAddress = typeof RelayAddress.Type
+
+/** Bytes of a relay's address. */
+export const relayAddressCodec = Codec.make(RelayAddress, "RelayAddress")
 
 /** Outer messages. `new` is the device that joins, `existing` the one that shows the code. */
 export const MailboxMessage = Schema.Union([
@@ -29,6 +33,9 @@ export const MailboxMessage = Schema.Union([
 ])
 export type MailboxMessage = typeof MailboxMessage.Type
 
+/** Bytes of an outer message, as they lie in a mailbox. */
+export const mailboxMessageCodec = Codec.make(MailboxMessage, "MailboxMessage")
+
 /** A welcome: everything that a new device needs, before its signature. */
 export const WelcomeBody = Schema.Struct({
   genesis: Genesis,
@@ -41,6 +48,9 @@ export const WelcomeBody = Schema.Struct({
 })
 export type WelcomeBody = typeof WelcomeBody.Type
 
+/** Bytes that a welcome's signature covers, by their SHA-256. */
+export const welcomeBodyCodec = Codec.make(WelcomeBody, "WelcomeBody")
+
 /** Inner messages, sealed by the handshake. Signatures are over its hash, so none can be moved to another run. */
 export const PairingMessage = Schema.Union([
   /** new → existing: signed over L("sign/join") handshakeHash SHA-256(certificate). */
@@ -52,6 +62,9 @@ export const PairingMessage = Schema.Union([
   tagged("Declined", 4, { reason: boundedText(64) })
 ])
 export type PairingMessage = typeof PairingMessage.Type
+
+/** Bytes of an inner message, before they are sealed. */
+export const pairingMessageCodec = Codec.make(PairingMessage, "PairingMessage")
 
 /** What a pairing URL or QR carries: `sotto://pair?r=URL&k=RELAYKEY&m=MAILBOX&e=EXPIRY#SECRET`. */
 export const PairingTicket = Schema.Struct({

@@ -3,6 +3,7 @@
  * plane (push, deliver, presence) is in `Frame`.
  */
 import * as Schema from "effect/Schema"
+import * as Codec from "./Codec.ts"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import { AckTag, EnvelopeId, Epoch, MailboxId, Position, RouteId, Signature, SigningKey } from "./Id.ts"
@@ -17,6 +18,9 @@ import { boundedArray, boundedBytes, boundedText, fixedBytes, uint } from "./Wir
  */
 export const RelayKeys = Schema.Struct({ signing: SigningKey, x25519: fixedBytes(32), mlKem: fixedBytes(1184) })
 export type RelayKeys = typeof RelayKeys.Type
+
+/** Bytes of a relay's public keys. */
+export const relayKeysCodec = Codec.make(RelayKeys, "RelayKeys")
 
 /** How long a relay keeps what it accepted. `Transit`: until all active devices acknowledged, or the time is over. */
 export const Ttl = Schema.Union([

@@ -2,7 +2,10 @@
  * The closed union of what a relay refuses (protocol.md §6), each with its stable number. They cross the wire as they
  * are: on the control plane as the error of a call, on the data plane inside a `Refused` frame.
  */
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { CodecError } from "./Codec.ts"
+import type { Refusal } from "./Frame.ts"
 import { boundedText, uint } from "./Wire.ts"
 
 const detail = boundedText(256)
@@ -123,3 +126,78 @@ export const RelayError = Schema.Union([
   ShuttingDown
 ])
 export type RelayError = typeof RelayError.Type
+
+/** The stable number of a refusal. */
+export const numberOf = (error: RelayError): number => error.number
+
+/** A refusal as a data frame carries it. */
+export const toRefusal = (error: RelayError): Refusal => {
+  const refusal = { number: error.number, detail: "", a: 0, b: 0 }
+  switch (error._tag) {
+    case "UnknownRoute":
+    case "DeviceRevoked":
+      return refusal
+    case "InvalidMessage":
+    case "Unauthorized":
+    case "NotOwner":
+    case "InvalidWakeEndpoint":
+      return { ...refusal, detail: error.detail }
+    case "RateLimited":
+      return { ...refusal, detail: error.scope, a: error.retryAfterMillis }
+    case "EnvelopeTooLarge":
+      return { ...refusal, a: error.sizeBytes, b: error.maxBytes }
+    case "QuotaExceeded":
+      return { ...refusal, a: error.usedBytes, b: error.quotaBytes }
+    case "MailboxUnavailable":
+      return { ...refusal, detail: error.reason }
+    case "Overloaded":
+    case "ShuttingDown":
+      return { ...refusal, a: error.retryAfterMillis }
+  }
+}
+
+/** The encoded error that a refusal stands for, not yet checked; undefined when its number is not known. */
+const encodedOf = ({ a, b, detail, number }: Refusal): unknown => {
+  switch (number) {
+    case 1000:
+      return { _tag: "InvalidMessage", detail }
+    case 1001:
+      return { _tag: "UnknownRoute" }
+    case 1002:
+      return { _tag: "Unauthorized", detail }
+    case 1003:
+      return { _tag: "DeviceRevoked" }
+    case 1004:
+      return { _tag: "NotOwner", detail }
+    case 2000:
+      return { _tag: "RateLimited", scope: detail, retryAfterMillis: a }
+    case 2001:
+      return { _tag: "EnvelopeTooLarge", sizeBytes: a, maxBytes: b }
+    case 2002:
+      return { _tag: "QuotaExceeded", usedBytes: a, quotaBytes: b }
+    case 2003:
+      return { _tag: "InvalidWakeEndpoint", detail }
+    case 2004:
+      return { _tag: "MailboxUnavailable", reason: detail }
+    case 3000:
+      return { _tag: "Overloaded", retryAfterMillis: a }
+    case 3001:
+      return { _tag: "ShuttingDown", retryAfterMillis: a }
+    default:
+      return undefined
+  }
+}
+
+const decode = Schema.decodeUnknownResult(RelayError)
+
+/** The error of a refusal. One with an unknown number, or with a field that its number does not use, is malformed. */
+export const fromRefusal = (refusal: Refusal): Result.Result<RelayError, CodecError> => {
+  const encoded = encodedOf(refusal)
+  if (encoded === undefined) return Result.fail(new CodecError({ reason: "unknown-tag", offset: 0 }))
+  const decoded = decode(encoded)
+  if (Result.isFailure(decoded)) return Result.fail(new CodecError({ reason: "out-of-range", offset: 0 }))
+  const again = toRefusal(decoded.success)
+  return again.detail === refusal.detail && again.a === refusal.a && again.b === refusal.b
+    ? Result.succeed(decoded.success)
+    : Result.fail(new CodecError({ reason: "not-canonical", offset: 0 }))
+}

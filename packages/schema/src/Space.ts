@@ -1,5 +1,6 @@
 /** Genesis, policy and membership log of a space (protocol.md §2, §3, §9). */
 import * as Schema from "effect/Schema"
+import * as Codec from "./Codec.ts"
 import { Certificate } from "./Device.ts"
 import { DeviceId, EntryHash, Epoch, Lane, Seq, Signature, SigningKey } from "./Id.ts"
 import { Limit } from "./Limit.ts"
@@ -29,9 +30,15 @@ export const GenesisBody = Schema.Struct({
 })
 export type GenesisBody = typeof GenesisBody.Type
 
+/** Bytes that a genesis' signature covers. */
+export const genesisBodyCodec = Codec.make(GenesisBody, "GenesisBody")
+
 /** The first statement of a space, signed by its creator. `spaceId` is its hash, so a space names itself. */
 export const Genesis = Schema.Struct({ body: GenesisBody, signature: Signature })
 export type Genesis = typeof Genesis.Type
+
+/** Bytes of a genesis: what a space id is the hash of. */
+export const genesisCodec = Codec.make(Genesis, "Genesis")
 
 /** An X-Wing wrap of an epoch key: KEM ciphertext, then the sealed key. */
 export const KeyWrap = Schema.Struct({ tag: fixedBytes(16), ciphertext: fixedBytes(1120), sealed: boundedBytes(128) })
@@ -67,9 +74,15 @@ export const MemberOpBody = Schema.Struct({
 })
 export type MemberOpBody = typeof MemberOpBody.Type
 
+/** Bytes that a membership operation's signature covers, by their SHA-256. */
+export const memberOpBodyCodec = Codec.make(MemberOpBody, "MemberOpBody")
+
 /** Signed by its author over `L("sign/member-op")`, the space id and the SHA-256 of the encoded body. */
 export const MemberOp = Schema.Struct({ body: MemberOpBody, signature: Signature })
 export type MemberOp = typeof MemberOp.Type
+
+/** Bytes of a membership operation. */
+export const memberOpCodec = Codec.make(MemberOp, "MemberOp")
 
 /** A generation's secret, as it travels in a welcome and lies sealed on a device. */
 export const EpochSecret = Schema.Struct({ epoch: Epoch, key: fixedBytes(32) })

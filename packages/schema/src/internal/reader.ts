@@ -3,6 +3,7 @@
  * input before anything is allocated. A refusal is thrown as the one `REFUSED`, without a stack, and caught by the
  * codec that owns the reader: `reason` and `offset` then say what was wrong and where.
  */
+import { plain } from "../Bytes.ts"
 import * as Utf8 from "./utf8.ts"
 
 /** Why bytes were refused. */
@@ -35,10 +36,7 @@ export class Reader {
   offset = 0
 
   constructor(bytes: Uint8Array) {
-    // A subclass (Node's Buffer) has its own idea of what `slice` and `subarray` give.
-    this.bytes = Object.getPrototypeOf(bytes) === Uint8Array.prototype
-      ? bytes
-      : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.bytes = plain(bytes)
   }
 
   fail(reason: Reason, offset: number): never {

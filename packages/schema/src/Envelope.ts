@@ -83,12 +83,12 @@ const malformed = (reason: EnvelopeMalformed["reason"]) => Result.fail(new Envel
 export const parse = (input: Uint8Array): Result.Result<Parts, EnvelopeMalformed> => {
   const bytes = plain(input)
   if (bytes.length < HEADER_BYTES) return malformed("size")
-  const [version, suite, kind, flags, e0 = 0, e1 = 0, e2 = 0, e3 = 0] = bytes.subarray(0, 8)
+  const [version, suite, kind, flags, ...epochBytes] = bytes.subarray(0, 8)
   if (version !== PROTOCOL_VERSION) return malformed("version")
   if (!isSuite(suite)) return malformed("suite")
   if (!isKind(kind)) return malformed("kind")
   if (flags !== 0) return malformed("flags")
-  const epoch = ((e0 << 24) | (e1 << 16) | (e2 << 8) | e3) >>> 0
+  const epoch = epochBytes.reduce((value, byte) => value * 0x100 + byte, 0)
   if (epoch === 0) return malformed("epoch")
   if (bytes.length < ENVELOPE_BYTES_MIN || bytes.length > Limit.envelopeBytesMax) return malformed("size")
   const headerBytes = bytes.subarray(0, HEADER_BYTES)

@@ -86,6 +86,22 @@ const measureNumber = (value: number): number => {
   return value < 0 ? negativeSize(value) : uintSize(value)
 }
 
+const measureArray = (values: ReadonlyArray<unknown>, depth: number): number => {
+  let size = countSize(values.length)
+  for (let i = 0; i < values.length; i++) size += measure(values[i], depth)
+  return size
+}
+
+const measureMap = (value: { readonly [key: string]: unknown }, depth: number): number => {
+  const keys = keysOf(value)
+  let size = countSize(keys.length)
+  for (const key of keys) {
+    if (key === "__proto__") return bug("the key __proto__")
+    size += textSize(lengthOf(key)) + measure(value[key], depth)
+  }
+  return size
+}
+
 const measure = (value: unknown, depth: number): number => {
   if (value === null || typeof value === "boolean") return 1
   if (typeof value === "number") return measureNumber(value)
@@ -93,19 +109,8 @@ const measure = (value: unknown, depth: number): number => {
   if (typeof value !== "object") return bug(`a value of type ${typeof value}`)
   if (value instanceof Uint8Array) return binSize(value.length)
   if (depth === 0) return bug("a value that is nested too deep")
-  if (Array.isArray(value)) {
-    let size = countSize(value.length)
-    for (let i = 0; i < value.length; i++) size += measure(value[i], depth - 1)
-    return size
-  }
-  if (!isPlain(value)) return bug("an object with a prototype of its own")
-  const keys = keysOf(value)
-  let size = countSize(keys.length)
-  for (const key of keys) {
-    if (key === "__proto__") return bug("the key __proto__")
-    size += textSize(lengthOf(key)) + measure(value[key], depth - 1)
-  }
-  return size
+  if (Array.isArray(value)) return measureArray(value, depth - 1)
+  return isPlain(value) ? measureMap(value, depth - 1) : bug("an object with a prototype of its own")
 }
 
 const writeNumber = (writer: Writer, value: number): void => {
@@ -169,6 +174,7 @@ class Budget extends Reader {
 }
 
 const readFloat = (reader: Budget, offset: number): number => {
+  reader.at++
   for (let i = 0; i < 8; i++) scratch.setUint8(i, reader.byte())
   const value = scratch.getFloat64(0)
   if (!Number.isFinite(value)) return reader.fail("out-of-range", offset)
@@ -201,22 +207,47 @@ const readMap = (reader: Budget, offset: number): Value => {
   return object
 }
 
+/** What a value's first byte says it is. Whatever has no form is left to the reader of integers, which refuses it. */
+const kindOf = (first: number): "word" | "float" | "bin" | "text" | "array" | "map" | "int" => {
+  if (first < 0x80 || first >= 0xe0) return "int"
+  if (first < 0x90) return "map"
+  if (first < 0xa0) return "array"
+  return first < 0xc0 ? "text" : KINDS[first - 0xc0] ?? "int"
+}
+
+const KINDS = Array.from({ length: 0x20 }, (_, at) => {
+  const first = 0xc0 + at
+  if (first === NIL || first === FALSE || first === TRUE) return "word"
+  if (first === FLOAT64) return "float"
+  if (first >= 0xc4 && first <= 0xc6) return "bin"
+  if (first >= 0xd9 && first <= 0xdb) return "text"
+  if (first === 0xdc || first === 0xdd) return "array"
+  return first >= 0xde ? "map" : "int"
+})
+
+const readWord = (reader: Budget): null | boolean => {
+  const byte = reader.byte()
+  return byte === NIL ? null : byte === TRUE
+}
+
 const readValue = (reader: Budget): Value => {
   const offset = reader.at
-  const first = reader.peek()
-  if (first === NIL || first === FALSE || first === TRUE) {
-    reader.at++
-    return first === NIL ? null : first === TRUE
+  switch (kindOf(reader.peek())) {
+    case "word":
+      return readWord(reader)
+    case "float":
+      return readFloat(reader, offset)
+    case "bin":
+      return reader.bin(0, 0xffff_ffff)
+    case "text":
+      return reader.text(0xffff_ffff)
+    case "array":
+      return readArray(reader, offset)
+    case "map":
+      return readMap(reader, offset)
+    case "int":
+      return reader.int()
   }
-  if (first === FLOAT64) {
-    reader.at++
-    return readFloat(reader, offset)
-  }
-  if (first >= 0xc4 && first <= 0xc6) return reader.bin(0, 0xffff_ffff)
-  if ((first >= 0xa0 && first < 0xc0) || (first >= 0xd9 && first <= 0xdb)) return reader.text(0xffff_ffff)
-  if ((first & 0xf0) === 0x90 || first === 0xdc || first === 0xdd) return readArray(reader, offset)
-  if ((first & 0xf0) === 0x80 || first === 0xde || first === 0xdf) return readMap(reader, offset)
-  return reader.int()
 }
 
 /** The value of canonical bytes, within `limits`. Byte strings above 64 bytes are views of `bytes`. */

@@ -130,71 +130,64 @@ export type RelayError = typeof RelayError.Type
 /** The stable number of a refusal. */
 export const numberOf = (error: RelayError): number => error.number
 
+/**
+ * Where each error's fields stand in a `Refusal`; a row without a name for a place leaves it empty. This is the table of
+ * the stable numbers: docs/spec/protocol.md shows it, and a test holds the two together.
+ */
+export const REFUSALS = [
+  { number: 1000, tag: "InvalidMessage", detail: "detail" },
+  { number: 1001, tag: "UnknownRoute" },
+  { number: 1002, tag: "Unauthorized", detail: "detail" },
+  { number: 1003, tag: "DeviceRevoked" },
+  { number: 1004, tag: "NotOwner", detail: "detail" },
+  { number: 2000, tag: "RateLimited", detail: "scope", a: "retryAfterMillis" },
+  { number: 2001, tag: "EnvelopeTooLarge", a: "sizeBytes", b: "maxBytes" },
+  { number: 2002, tag: "QuotaExceeded", a: "usedBytes", b: "quotaBytes" },
+  { number: 2003, tag: "InvalidWakeEndpoint", detail: "detail" },
+  { number: 2004, tag: "MailboxUnavailable", detail: "reason" },
+  { number: 3000, tag: "Overloaded", a: "retryAfterMillis" },
+  { number: 3001, tag: "ShuttingDown", a: "retryAfterMillis" }
+] as const satisfies ReadonlyArray<RefusalRow>
+
+interface RefusalRow {
+  readonly number: number
+  readonly tag: RelayError["_tag"]
+  readonly detail?: string
+  readonly a?: string
+  readonly b?: string
+}
+
+const rowByTag = new Map<string, RefusalRow>(REFUSALS.map((row) => [row.tag, row]))
+const rowByNumber = new Map<number, RefusalRow>(REFUSALS.map((row) => [row.number, row]))
+const decodeError = Schema.decodeUnknownResult(RelayError)
+
 /** A refusal as a data frame carries it. */
 export const toRefusal = (error: RelayError): Refusal => {
-  const refusal = { number: error.number, detail: "", a: 0, b: 0 }
-  switch (error._tag) {
-    case "UnknownRoute":
-    case "DeviceRevoked":
-      return refusal
-    case "InvalidMessage":
-    case "Unauthorized":
-    case "NotOwner":
-    case "InvalidWakeEndpoint":
-      return { ...refusal, detail: error.detail }
-    case "RateLimited":
-      return { ...refusal, detail: error.scope, a: error.retryAfterMillis }
-    case "EnvelopeTooLarge":
-      return { ...refusal, a: error.sizeBytes, b: error.maxBytes }
-    case "QuotaExceeded":
-      return { ...refusal, a: error.usedBytes, b: error.quotaBytes }
-    case "MailboxUnavailable":
-      return { ...refusal, detail: error.reason }
-    case "Overloaded":
-    case "ShuttingDown":
-      return { ...refusal, a: error.retryAfterMillis }
+  const fields = new Map<string, unknown>(Object.entries(error))
+  const row = rowByTag.get(error._tag)
+  const numberAt = (name = ""): number => {
+    const value = fields.get(name)
+    return typeof value === "number" ? value : 0
+  }
+  const text = fields.get(row?.detail ?? "")
+  return {
+    number: error.number,
+    detail: typeof text === "string" ? text : "",
+    a: numberAt(row?.a),
+    b: numberAt(row?.b)
   }
 }
-
-/** The encoded error that a refusal stands for, not yet checked; undefined when its number is not known. */
-const encodedOf = ({ a, b, detail, number }: Refusal): unknown => {
-  switch (number) {
-    case 1000:
-      return { _tag: "InvalidMessage", detail }
-    case 1001:
-      return { _tag: "UnknownRoute" }
-    case 1002:
-      return { _tag: "Unauthorized", detail }
-    case 1003:
-      return { _tag: "DeviceRevoked" }
-    case 1004:
-      return { _tag: "NotOwner", detail }
-    case 2000:
-      return { _tag: "RateLimited", scope: detail, retryAfterMillis: a }
-    case 2001:
-      return { _tag: "EnvelopeTooLarge", sizeBytes: a, maxBytes: b }
-    case 2002:
-      return { _tag: "QuotaExceeded", usedBytes: a, quotaBytes: b }
-    case 2003:
-      return { _tag: "InvalidWakeEndpoint", detail }
-    case 2004:
-      return { _tag: "MailboxUnavailable", reason: detail }
-    case 3000:
-      return { _tag: "Overloaded", retryAfterMillis: a }
-    case 3001:
-      return { _tag: "ShuttingDown", retryAfterMillis: a }
-    default:
-      return undefined
-  }
-}
-
-const decode = Schema.decodeUnknownResult(RelayError)
 
 /** The error of a refusal. One with an unknown number, or with a field that its number does not use, is malformed. */
 export const fromRefusal = (refusal: Refusal): Result.Result<RelayError, CodecError> => {
-  const encoded = encodedOf(refusal)
-  if (encoded === undefined) return Result.fail(new CodecError({ reason: "unknown-tag", offset: 0 }))
-  const decoded = decode(encoded)
+  const row = rowByNumber.get(refusal.number)
+  if (row === undefined) return Result.fail(new CodecError({ reason: "unknown-tag", offset: 0 }))
+  const decoded = decodeError({
+    _tag: row.tag,
+    ...(row.detail !== undefined && { [row.detail]: refusal.detail }),
+    ...(row.a !== undefined && { [row.a]: refusal.a }),
+    ...(row.b !== undefined && { [row.b]: refusal.b })
+  })
   if (Result.isFailure(decoded)) return Result.fail(new CodecError({ reason: "out-of-range", offset: 0 }))
   const again = toRefusal(decoded.success)
   return again.detail === refusal.detail && again.a === refusal.a && again.b === refusal.b

@@ -30,26 +30,15 @@ const COUNT_MAX = 0xffff_ffff
 /** The node of an AST; `path` is its place in the type, for messages. */
 export const compile = (ast: AST.AST, path: string): Node => {
   if (ast.encoding !== undefined) return refuse(path, "a schema with a transformation")
-  switch (ast._tag) {
-    case "Objects":
-      return structParts(ast, path).node
-    case "Union":
-      return unionNode(ast, path)
-    case "Literal":
-      return literalsNode([ast], path)
-    case "Boolean":
-      return booleanNode(ast, path)
-    case "Number":
-      return intNode(ast, path)
-    case "String":
-      return textNode(ast, path)
-    case "Arrays":
-      return arrayNode(ast, path)
-    case "Declaration":
-      return bytesNode(ast, path)
-    default:
-      return refuse(path, `a schema of kind ${ast._tag}`)
-  }
+  if (ast._tag === "Objects") return structParts(ast, path).node
+  if (ast._tag === "Union") return unionNode(ast, path)
+  if (ast._tag === "Literal") return literalsNode([ast], path)
+  if (ast._tag === "Boolean") return booleanNode(ast, path)
+  if (ast._tag === "Number") return intNode(ast, path)
+  if (ast._tag === "String") return textNode(ast, path)
+  if (ast._tag === "Arrays") return arrayNode(ast, path)
+  if (ast._tag === "Declaration") return bytesNode(ast, path)
+  return refuse(path, `a schema of kind ${ast._tag}`)
 }
 
 const refuse = (path: string, what: string): never => {
@@ -80,40 +69,38 @@ const numberAt = (value: unknown, name: string): number | undefined => {
   return typeof found === "number" ? found : undefined
 }
 
-/** Bounds of the checks that Wire.ts uses, by the identity that Effect gives them. */
+/** What each check that Wire.ts uses states, by the identity that Effect gives it and that check's parameters. */
+const BOUNDS: { readonly [id: string]: (payload: unknown) => Partial<Bounds> } = {
+  "effect/schema/isInt": () => ({ int: true }),
+  "effect/schema/isBetween": (payload) => ({ minimum: field(payload, "minimum"), maximum: field(payload, "maximum") }),
+  "effect/schema/isMaxLength": (payload) => ({ lengthMaximum: field(payload, "maxLength") }),
+  "effect/schema/isBetweenLength": (payload) => ({
+    lengthMinimum: field(payload, "minimum"),
+    lengthMaximum: field(payload, "maximum")
+  })
+}
+
+/** NaN when it is not there: every bound made from it then fails its own test. */
+const field = (payload: unknown, name: string): number => numberAt(payload, name) ?? NaN
+
 const boundsOfCheck = (check: AST.Check<never>, path: string): Partial<Bounds> => {
   const textBytesMax = numberAt(check.annotations, "wireTextBytesMax")
-  const text = textBytesMax === undefined ? {} : { textBytesMax }
+  if (textBytesMax !== undefined) return { textBytesMax }
   const representation: unknown = check.annotations?.["representation"]
   const id = isRecord(representation) ? representation["id"] : undefined
-  const payload = isRecord(representation) ? representation["payload"] : undefined
-  switch (id) {
-    case "effect/schema/isInt":
-      return { ...text, int: true }
-    case "effect/schema/isBetween":
-      return { ...text, minimum: numberAt(payload, "minimum") ?? 0, maximum: numberAt(payload, "maximum") ?? 0 }
-    case "effect/schema/isMaxLength":
-      return { ...text, lengthMaximum: numberAt(payload, "maxLength") ?? 0 }
-    case "effect/schema/isBetweenLength":
-      return {
-        ...text,
-        lengthMinimum: numberAt(payload, "minimum") ?? 0,
-        lengthMaximum: numberAt(payload, "maximum") ?? 0
-      }
-    default:
-      return textBytesMax === undefined ? refuse(path, `the check ${String(id)}`) : text
-  }
+  const bounds = typeof id === "string" ? BOUNDS[id] : undefined
+  if (bounds === undefined || !isRecord(representation)) return refuse(path, `the check ${String(id)}`)
+  return bounds(representation["payload"])
 }
 
 const boundsOf = (ast: AST.AST, path: string): Bounds => {
-  const own = numberAt(ast.annotations, "wireTextBytesMax")
   let bounds: Bounds = {
     int: false,
     minimum: -Infinity,
     maximum: Infinity,
     lengthMinimum: 0,
     lengthMaximum: Infinity,
-    textBytesMax: own ?? Infinity
+    textBytesMax: Infinity
   }
   for (const check of ast.checks ?? []) {
     const more = boundsOfCheck(check, path)
@@ -173,7 +160,7 @@ const intNode = (ast: AST.Number, path: string): Node => {
 
 const textNode = (ast: AST.String, path: string): Node => {
   const { lengthMaximum, lengthMinimum, textBytesMax } = boundsOf(ast, path)
-  if (textBytesMax === Infinity || lengthMinimum > 0) return refuse(path, "text without boundedText")
+  if (!(textBytesMax < Infinity) || lengthMinimum !== 0) return refuse(path, "text without boundedText")
   return {
     least: 1,
     measure: (value) => {
@@ -198,7 +185,7 @@ const bytesNode = (ast: AST.Declaration, path: string): Node => {
     return refuse(path, "a declared type")
   }
   const { lengthMaximum, lengthMinimum } = boundsOf(ast, path)
-  if (lengthMaximum === Infinity) return refuse(path, "a byte string without a bound")
+  if (!(lengthMaximum < Infinity) || !(lengthMinimum >= 0)) return refuse(path, "a byte string without a bound")
   return {
     least: binSize(lengthMinimum),
     measure: (value) =>
@@ -253,7 +240,7 @@ const arrayNode = (ast: AST.Arrays, path: string): Node => {
   const [item, second] = ast.rest
   if (ast.elements.length > 0 || item === undefined || second !== undefined) return refuse(path, "a tuple")
   const { lengthMaximum, lengthMinimum } = boundsOf(ast, path)
-  if (lengthMaximum === Infinity || lengthMinimum > 0) return refuse(path, "an array without boundedArray")
+  if (!(lengthMaximum < Infinity) || lengthMinimum !== 0) return refuse(path, "an array without boundedArray")
   const { least, measure, read, write } = compile(item, `${path}[]`)
   return {
     least: 1,

@@ -87,34 +87,29 @@ export class Reader {
     const first = this.byte()
     if (first < 0x80) return first
     if (first >= 0xe0) return first - 0x100
-    switch (first) {
-      case 0xcc:
-        return this.shortest(this.byte(), 0x80, offset)
-      case 0xcd:
-        return this.shortest(this.u16(), 0x100, offset)
-      case 0xce:
-        return this.shortest(this.u32(), 0x1_0000, offset)
-      case 0xcf: {
-        const high = this.u32()
-        const low = this.u32()
-        if (high === 0) this.fail("not-canonical", offset)
-        return high > 0x1f_ffff ? this.fail("out-of-range", offset) : high * 0x1_0000_0000 + low
-      }
-      case 0xd0:
-        return this.negative((this.byte() << 24) >> 24, -33, offset)
-      case 0xd1:
-        return this.negative((this.u16() << 16) >> 16, -0x81, offset)
-      case 0xd2:
-        return this.negative(this.u32() | 0, -0x8001, offset)
-      case 0xd3: {
-        const high = this.u32() | 0
-        const low = this.u32()
-        if (high < -0x20_0000 || (high === -0x20_0000 && low === 0)) this.fail("out-of-range", offset)
-        return this.negative(high * 0x1_0000_0000 + low, -0x8000_0001, offset)
-      }
-      default:
-        return this.fail("wrong-type", offset)
-    }
+    return first < 0xd0 ? this.wideUint(first, offset) : this.wideNegative(first, offset)
+  }
+
+  private wideUint(first: number, offset: number): number {
+    if (first === 0xcc) return this.shortest(this.byte(), 0x80, offset)
+    if (first === 0xcd) return this.shortest(this.u16(), 0x100, offset)
+    if (first === 0xce) return this.shortest(this.u32(), 0x1_0000, offset)
+    if (first !== 0xcf) return this.fail("wrong-type", offset)
+    const high = this.u32()
+    const low = this.u32()
+    if (high === 0) this.fail("not-canonical", offset)
+    return high > 0x1f_ffff ? this.fail("out-of-range", offset) : high * 0x1_0000_0000 + low
+  }
+
+  private wideNegative(first: number, offset: number): number {
+    if (first === 0xd0) return this.negative((this.byte() << 24) >> 24, -33, offset)
+    if (first === 0xd1) return this.negative((this.u16() << 16) >> 16, -0x81, offset)
+    if (first === 0xd2) return this.negative(this.u32() | 0, -0x8001, offset)
+    if (first !== 0xd3) return this.fail("wrong-type", offset)
+    const high = this.u32() | 0
+    const low = this.u32()
+    if (high < -0x20_0000 || (high === -0x20_0000 && low === 0)) this.fail("out-of-range", offset)
+    return this.negative(high * 0x1_0000_0000 + low, -0x8000_0001, offset)
   }
 
   private negative(value: number, maximum: number, offset: number): number {

@@ -61,29 +61,41 @@ export const read = (bytes: Uint8Array, start: number, end: number): string | un
   return text
 }
 
+/** How many bytes a sequence has that begins with `first`; 0 when none may. */
+const widthOf = (first: number): number =>
+  first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
+
+/** The smallest code point that needs so many bytes. */
+const LEAST = [0, 0, 0x80, 0x800, 0x1_0000]
+
+/** The code point of `width` bytes at `at`, or −1 when they are not its only form. */
+const pointAt = (bytes: Uint8Array, at: number, width: number): number => {
+  const first = bytes[at] ?? 0
+  let point = width === 1 ? first : first & (0x7f >>> width)
+  for (let i = at + 1; i < at + width; i++) {
+    const next = bytes[i] ?? 0
+    if ((next & 0xc0) !== 0x80) return -1
+    point = (point << 6) | (next & 0x3f)
+  }
+  const surrogate = point >= 0xd800 && point <= 0xdfff
+  return point < (LEAST[width] ?? 0) || point > 0x10_ffff || surrogate ? -1 : point
+}
+
 const readWide = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   let text = ""
   let units: Array<number> = []
-  let i = start
-  while (i < end) {
-    const first = bytes[i] ?? 0
-    const width = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
-    if (width === 0 || i + width > end) return undefined
-    let point = width === 1 ? first : first & (0x7f >>> width)
-    for (let k = 1; k < width; k++) {
-      const next = bytes[i + k] ?? 0
-      if ((next & 0xc0) !== 0x80) return undefined
-      point = (point << 6) | (next & 0x3f)
-    }
-    if (width === 3 && (point < 0x800 || (point >= 0xd800 && point <= 0xdfff))) return undefined
-    if (width === 4 && (point < 0x1_0000 || point > 0x10_ffff)) return undefined
+  let at = start
+  while (at < end) {
+    const width = widthOf(bytes[at] ?? 0)
+    const point = width === 0 || at + width > end ? -1 : pointAt(bytes, at, width)
+    if (point < 0) return undefined
     if (point < 0x1_0000) units.push(point)
     else units.push(0xd800 | ((point - 0x1_0000) >>> 10), 0xdc00 | ((point - 0x1_0000) & 0x3ff))
     if (units.length >= CHUNK_UNITS) {
       text += String.fromCharCode(...units)
       units = []
     }
-    i += width
+    at += width
   }
   return text + String.fromCharCode(...units)
 }

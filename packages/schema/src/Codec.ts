@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { compile } from "./internal/compile.ts"
-import { Reader, REASONS, type Reason, REFUSED } from "./internal/reader.ts"
+import { Reader, type Reason, REASONS, REFUSED } from "./internal/reader.ts"
 import { Writer } from "./internal/writer.ts"
 
 export type { Reason }

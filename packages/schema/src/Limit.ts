@@ -55,6 +55,21 @@ export const Limit = {
   retentionMillis: 7 * 86_400_000,
   pruneGraceMillis: 30 * 86_400_000,
   ackTagsMax: 1024,
+  /** How long a tag that acknowledges nothing still holds deletion back. */
+  ackActiveMillis: 7 * 86_400_000,
+  /** How long the id of a deleted envelope is still known, so that pushing it again changes nothing. */
+  knownMillis: 30 * 86_400_000,
+  /** Ended epochs of a route whose readers may still fetch what was written before their end. */
+  pastEpochsMax: 64,
+  /** From an open channel to the first proof of anything. */
+  unauthenticatedMillis: 5000,
+  /** A connection that takes nothing of what waits for it for so long is closed. */
+  stallMillis: 60_000,
+  routesOpenedPerHour: 60,
+  pushesInFlightMax: 256,
+  sweepMillis: 30_000,
+  goAwayMillis: 5000,
+  mailboxesMax: 10_000,
   // Mailbox and pairing
   mailboxSides: 2,
   mailboxMessagesMax: 32,
@@ -65,6 +80,9 @@ export const Limit = {
   pairingMillis: 600_000,
   pairingFailuresMax: 3,
   approvalMillis: 120_000,
+  relayUrlBytesMax: 512,
+  /** A relay address or a ticket, as text. */
+  ticketBytesMax: 1024,
   // Client
   reconnectMillisMin: 1000,
   reconnectMillisMax: 30_000,

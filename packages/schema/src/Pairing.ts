@@ -2,13 +2,13 @@
 import * as Schema from "effect/Schema"
 import * as Codec from "./Codec.ts"
 import { Certificate } from "./Device.ts"
-import { EntryHash, RelayKey, Signature } from "./Id.ts"
+import { DeviceId, EntryHash, MailboxId, RelayKey, Signature } from "./Id.ts"
 import { Limit } from "./Limit.ts"
 import { EpochSecret, Genesis, MemberOp } from "./Space.ts"
 import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "./Wire.ts"
 
 /** A relay as a device remembers it: URL (`ws://` or `wss://`) and pinned key. */
-export const RelayAddress = Schema.Struct({ url: boundedText(512), key: RelayKey })
+export const RelayAddress = Schema.Struct({ url: boundedText(Limit.relayUrlBytesMax), key: RelayKey })
 export type RelayAddress = typeof RelayAddress.Type
 
 /** Bytes of a relay's address. */
@@ -55,8 +55,8 @@ export const welcomeBodyCodec = Codec.make(WelcomeBody, "WelcomeBody")
 export const PairingMessage = Schema.Union([
   /** new → existing: signed over L("sign/join") handshakeHash SHA-256(certificate). */
   tagged("Join", 1, { certificate: Certificate, signature: Signature }),
-  /** existing → new: signed over L("sign/welcome") handshakeHash logHead SHA-256(body). */
-  tagged("Welcome", 2, { body: WelcomeBody, signature: Signature }),
+  /** existing → new: signed over L("sign/welcome") handshakeHash logHead SHA-256(body), by the device named. */
+  tagged("Welcome", 2, { device: DeviceId, body: WelcomeBody, signature: Signature }),
   /** new → existing: signed over L("sign/joined") handshakeHash logHead. */
   tagged("Joined", 3, { signature: Signature }),
   tagged("Declined", 4, { reason: boundedText(64) })
@@ -66,10 +66,10 @@ export type PairingMessage = typeof PairingMessage.Type
 /** Bytes of an inner message, before they are sealed. */
 export const pairingMessageCodec = Codec.make(PairingMessage, "PairingMessage")
 
-/** What a pairing URL or QR carries: `sotto://pair?r=URL&k=RELAYKEY&m=MAILBOX&e=EXPIRY#SECRET`. */
+/** What a pairing URL or QR carries: `sotto://pair?r=URL&k=RELAYKEY&m=MAILBOX&e=EXPIRY#SECRET` (Ticket.ts). */
 export const PairingTicket = Schema.Struct({
   relay: RelayAddress,
-  mailbox: fixedBytes(16),
+  mailbox: MailboxId,
   expiresMillis: uint(),
   secret: fixedBytes(32)
 })

@@ -50,7 +50,9 @@ export class NotOwner extends Schema.TaggedError<NotOwner>()("NotOwner", { detai
   }
 }
 
-export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", { scope: boundedText(32), retryAfterMillis }) {
+export class RateLimited
+  extends Schema.TaggedError<RateLimited>()("RateLimited", { scope: boundedText(32), retryAfterMillis })
+{
   readonly number = 2000
   override get message() {
     return `Too many requests (${this.scope}). Nothing is lost; try again in ${this.retryAfterMillis} ms.`

@@ -164,13 +164,16 @@ const textNode = (ast: AST.String, path: string): Node => {
   return {
     least: 1,
     measure: (value) => {
-      if (typeof value !== "string" || value.length > lengthMaximum) return bug(path, `text of at most ${textBytesMax} bytes`)
+      if (typeof value !== "string" || value.length > lengthMaximum) {
+        return bug(path, `text of at most ${textBytesMax} bytes`)
+      }
       const length = Utf8.byteLength(value)
       return length < 0 || length > textBytesMax
         ? bug(path, `well-formed text of at most ${textBytesMax} bytes`)
         : textSize(length)
     },
-    write: (writer, value) => typeof value === "string" ? writer.text(value, Utf8.byteLength(value)) : bug(path, "text"),
+    write: (writer, value) =>
+      typeof value === "string" ? writer.text(value, Utf8.byteLength(value)) : bug(path, "text"),
     read: (reader) => {
       const offset = reader.at
       const text = reader.text(textBytesMax)
@@ -225,7 +228,8 @@ const literalsNode = (members: ReadonlyArray<AST.Literal>, path: string): Node =
       typeof value === "string" && known.has(value)
         ? textSize(Utf8.byteLength(value))
         : bug(path, `one of ${words.join(", ")}`),
-    write: (writer, value) => typeof value === "string" ? writer.text(value, Utf8.byteLength(value)) : bug(path, "a word"),
+    write: (writer, value) =>
+      typeof value === "string" ? writer.text(value, Utf8.byteLength(value)) : bug(path, "a word"),
     read: (reader) => {
       const offset = reader.at
       const value = reader.text(longest)
@@ -388,7 +392,8 @@ const taggedNode = (types: ReadonlyArray<AST.AST>, path: string): Node => {
     byName.set(parts.tag.name, parts)
   }
   const nodeOf = (value: unknown): Node =>
-    byName.get(isRecord(value) ? value["_tag"] : undefined)?.node ?? bug(path, `one of ${[...byName.keys()].join(", ")}`)
+    byName.get(isRecord(value) ? value["_tag"] : undefined)?.node ??
+      bug(path, `one of ${[...byName.keys()].join(", ")}`)
   return {
     least: Math.min(...[...byName.values()].map(({ node }) => node.least)),
     measure: (value) => nodeOf(value).measure(value),

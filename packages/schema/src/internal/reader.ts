@@ -74,7 +74,8 @@ export class Reader {
     if (this.left() < 4) this.fail("truncated", this.bytes.length)
     const { at, bytes } = this
     this.at += 4
-    return (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
+    return (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) |
+      (bytes[at + 3] ?? 0)) >>> 0
   }
 
   private shortest(value: number, minimum: number, offset: number): number {

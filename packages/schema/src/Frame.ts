@@ -5,7 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as Codec from "./Codec.ts"
-import { EnvelopeId, Lane, Position, Signature } from "./Id.ts"
+import { EnvelopeId, Lane, Position } from "./Id.ts"
 import { Head } from "./Head.ts"
 import { Limit } from "./Limit.ts"
 import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "./Wire.ts"
@@ -34,14 +34,15 @@ export const refusalCodec = Codec.make(Refusal, "Refusal")
 
 /** Client to relay. */
 export const ClientFrame = Schema.Union([
-  /** `signature` by the write capability over L("sign/push") handshakeHash u32(request) and SHA-256 of the envelope ids. */
-  tagged("Push", 1, {
-    handle,
-    request,
-    envelopes: boundedArray(envelope, Limit.pushEnvelopesMax),
-    signature: Signature
-  }),
-  /** Backlog after `after`, then live. `lanes` empty = all. One subscription per handle: a new one replaces it. */
+  /**
+   * Authorised by the handle: its route was attached with the write capability, by a signature over this channel's
+   * handshake hash, and only that side of the channel can send here. A signature per push would show nothing more.
+   */
+  tagged("Push", 1, { handle, request, envelopes: boundedArray(envelope, Limit.pushEnvelopesMax) }),
+  /**
+   * Backlog after `after`, then live. `lanes` empty = all. One subscription per handle: a new one replaces it. A page
+   * is sent while any credit is left, so credit may be overdrawn by one page (`Limit.pageBytesMax`).
+   */
   tagged("Subscribe", 2, {
     handle,
     request,

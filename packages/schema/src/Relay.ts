@@ -67,7 +67,7 @@ export const Attached = Schema.Struct({
 export type Attached = typeof Attached.Type
 
 /**
- * Open a new route. `proof` is by the admin capability over L("sign/open") handshakeHash route epoch and the four keys;
+ * Open a new route. `proof` is by the admin capability (`Proof.open`);
  * `token` is for relays that admit by token. Opening a route that is there with the same keys is not an error.
  */
 export const Open = Rpc.make("Open", {
@@ -84,8 +84,13 @@ export const Open = Rpc.make("Open", {
 })
 
 /**
- * Bind a route to this connection. `proofs` are signatures over L("sign/attach") handshakeHash route epoch capability,
- * one for each capability that is claimed. The handshake hash is fresh on each connection, so none can be replayed.
+ * Bind a route to this connection. `proofs` (`Proof.attach`) are signatures over the handshake hash, route, epoch and
+ * capability, one for each capability that is claimed. The handshake hash is fresh on each connection, so none can be
+ * replayed.
+ *
+ * An epoch that has ended can still be attached with its read capability: for a device that was away while the epoch
+ * changed and must find its new key in the log. Such a handle is read only, sees what was written before the epoch's
+ * end and not more, and its subscription closes with `EpochChanged`. `Attached.epoch` is then above the one asked for.
  */
 export const Attach = Rpc.make("Attach", {
   payload: {
@@ -100,7 +105,10 @@ export const Attach = Rpc.make("Attach", {
 /** Let go of a route on this connection. */
 export const Detach = Rpc.make("Detach", { payload: { handle: uint(0xffff) }, error: RelayError })
 
-/** New capability keys: compare-and-set on the epoch before it, signed by the admin capability or the recovery key. */
+/**
+ * New capability keys: compare-and-set on the epoch before it (`epoch` = `before` + 1) and its `opHash`, signed
+ * (`Proof.setEpoch`) by the admin capability of `before`. Signed by the recovery key, it wins over any state.
+ */
 export const SetEpoch = Rpc.make("SetEpoch", {
   payload: {
     route: RouteId,
@@ -123,23 +131,36 @@ export const Ack = Rpc.make("Ack", {
   error: RelayError
 })
 
-/** A writer names superseded envelopes that all have acknowledged. Answers how many were there. */
+/**
+ * A writer (a handle attached with the write capability) names superseded envelopes that all have acknowledged. Answers
+ * how many were there.
+ */
 export const Prune = Rpc.make("Prune", {
-  payload: { handle: uint(0xffff), ids: boundedArray(EnvelopeId, 1000), signature: Signature },
+  payload: { handle: uint(0xffff), ids: boundedArray(EnvelopeId, 1000) },
   success: uint(),
   error: RelayError
 })
 
+/**
+ * Names one side of a mailbox: 16 random bytes that its device draws once. The same side may join again, from another
+ * connection, and goes on where it was; any other value counts as another side.
+ */
+export const MailboxSide = fixedBytes(16).pipe(Schema.brand("MailboxSide"))
+export type MailboxSide = typeof MailboxSide.Type
+
 /** Create a mailbox and take its first side. `Unavailable{exists}` when the id is taken: draw another. */
 export const MailboxCreate = Rpc.make("MailboxCreate", {
-  payload: { id: MailboxId, ttlMillis: uint(Limit.mailboxMillisMax) },
+  payload: { id: MailboxId, side: MailboxSide, ttlMillis: uint(Limit.mailboxMillisMax) },
   error: RelayError
 })
 
-/** Take the second side. A third gets `Unavailable{crowded}` and closes the mailbox for all. */
-export const MailboxJoin = Rpc.make("MailboxJoin", { payload: { id: MailboxId }, error: RelayError })
+/**
+ * Take the second side, or (either side, after its connection broke) take up its own again. A third side gets
+ * `Unavailable{crowded}` and closes the mailbox for all.
+ */
+export const MailboxJoin = Rpc.make("MailboxJoin", { payload: { id: MailboxId, side: MailboxSide }, error: RelayError })
 
-/** Leave a message for the other side. */
+/** Leave a message for the other side. The mailbox holds 32 messages and 64 KiB in all, both directions together. */
 export const MailboxSend = Rpc.make("MailboxSend", {
   payload: { id: MailboxId, message: boundedBytes(Limit.mailboxBytesMax) },
   error: RelayError

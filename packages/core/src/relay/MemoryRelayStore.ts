@@ -1,0 +1,317 @@
+/**
+ * A relay's storage in memory: for the simulator, for tests, and for a relay that is meant to forget (`RelayStore` says
+ * what it keeps to). Its `Disk` outlives the store, as a disk outlives a process: two stores over one disk, one after
+ * the other, are a restart.
+ *
+ * Every operation is one synchronous step, so each is a transaction of its own.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import { type Lane, Position, type RouteId } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
+import * as Proof from "@sotto/schema/Proof"
+import { QuotaExceeded, UnknownRoute } from "@sotto/schema/RelayError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Crypto } from "../Crypto.ts"
+import {
+  type Appended,
+  type Incoming,
+  type Page,
+  type PastEpoch,
+  RelayStore,
+  type RouteState,
+  type Stored,
+  type StoredEnvelope
+} from "./RelayStore.ts"
+
+interface Row {
+  readonly position: Position
+  readonly idHex: string
+  readonly laneHex: string
+  readonly bytes: Uint8Array
+  expiresMillis: number
+}
+
+interface Tag {
+  mark: Position
+  seenMillis: number
+}
+
+interface Route {
+  state: RouteState
+  readonly rowByPosition: Map<number, Row>
+  /** Every id that is known, in the order of arrival, with the row or without it. */
+  readonly knownByIdHex: Map<string, { readonly position: Position; readonly appendedMillis: number }>
+  readonly tagByHex: Map<string, Tag>
+  /** No row expires before this. */
+  nextExpiryMillis: number
+}
+
+/** What is kept while no store is open over it. */
+export interface Disk {
+  readonly routeByHex: Map<string, Route>
+  readonly secretByName: Map<string, Uint8Array>
+}
+
+/** An empty disk. */
+export const makeDisk = (): Disk => ({ routeByHex: new Map(), secretByName: new Map() })
+
+const NEVER = Number.POSITIVE_INFINITY
+
+const copyState = (state: RouteState): RouteState => ({
+  ...state,
+  chain: state.chain.slice(),
+  opHash: state.opHash.slice(),
+  past: state.past.slice()
+})
+
+const deleteRow = (route: Route, row: Row): void => {
+  route.rowByPosition.delete(row.position)
+  route.state = { ...route.state, usedBytes: route.state.usedBytes - row.bytes.length }
+}
+
+/** Moves `lowest` past what is gone. */
+const raiseLowest = (route: Route): void => {
+  let lowest: number = route.state.lowest
+  while (lowest <= route.state.position && !route.rowByPosition.has(lowest)) lowest++
+  if (lowest !== route.state.lowest) route.state = { ...route.state, lowest: Position.make(lowest) }
+}
+
+const append = (
+  crypto: Pick<Crypto["Service"], "sha256">,
+  route: Route,
+  envelopes: ReadonlyArray<Incoming>,
+  nowMillis: number,
+  expiresMillis: number | undefined
+): Appended | QuotaExceeded => {
+  const fresh = new Map<string, Incoming>()
+  let freshBytes = 0
+  const hexes = envelopes.map((envelope) => Bytes.toHex(envelope.id))
+  envelopes.forEach((envelope, i) => {
+    const idHex = hexes[i] ?? ""
+    if (route.knownByIdHex.has(idHex) || fresh.has(idHex)) return
+    fresh.set(idHex, envelope)
+    freshBytes += envelope.bytes.length
+  })
+  const { quotaBytes, usedBytes } = route.state
+  if (freshBytes > 0 && usedBytes + freshBytes > quotaBytes) return new QuotaExceeded({ usedBytes, quotaBytes })
+  let { chain, position } = route.state
+  for (const [idHex, { bytes, id, lane }] of fresh) {
+    position = Position.make(position + 1)
+    chain = crypto.sha256(Proof.chainLink(chain, id))
+    const expires = expiresMillis ?? NEVER
+    const row = { position, idHex, laneHex: Bytes.toHex(lane), bytes: bytes.slice(), expiresMillis: expires }
+    route.rowByPosition.set(position, row)
+    route.knownByIdHex.set(idHex, { position, appendedMillis: nowMillis })
+    route.nextExpiryMillis = Math.min(route.nextExpiryMillis, expires)
+  }
+  route.state = { ...route.state, position, chain, usedBytes: usedBytes + freshBytes }
+  const stored = hexes.map((idHex): Stored => {
+    const known = route.knownByIdHex.get(idHex)
+    if (known === undefined) throw new Error("an envelope is neither known nor fresh")
+    return { position: known.position, duplicate: !fresh.delete(idHex) }
+  })
+  return { stored, position, chain: chain.slice(), lowest: route.state.lowest }
+}
+
+const read = (
+  route: Route,
+  page: {
+    readonly after: Position
+    readonly lanes: ReadonlyArray<Lane>
+    readonly limit: number
+    readonly bytesMax: number
+  }
+): Page => {
+  const { chain, lowest, position } = route.state
+  const lanes = page.lanes.length === 0 ? undefined : new Set(page.lanes.map(Bytes.toHex))
+  const envelopes: Array<StoredEnvelope> = []
+  let bytes = 0
+  let more = false
+  for (let at = Math.max(page.after + 1, lowest); at <= position; at++) {
+    const row = route.rowByPosition.get(at)
+    if (row === undefined || lanes?.has(row.laneHex) === false) continue
+    bytes += row.bytes.length
+    if (envelopes.length >= page.limit || (envelopes.length > 0 && bytes > page.bytesMax)) {
+      more = true
+      break
+    }
+    envelopes.push({ position: row.position, bytes: row.bytes.slice() })
+  }
+  return { envelopes, more, position, chain: chain.slice(), lowest }
+}
+
+const acknowledge = (route: Route, tagHex: string, position: Position, nowMillis: number): Position => {
+  const { tagByHex } = route
+  const before = tagByHex.get(tagHex)
+  const mark = Position.make(Math.min(route.state.position, Math.max(before?.mark ?? 0, position)))
+  if (before === undefined && tagByHex.size >= Limit.ackTagsMax) {
+    let oldest: readonly [string, Tag] | undefined
+    for (const entry of tagByHex) if (oldest === undefined || entry[1].seenMillis < oldest[1].seenMillis) oldest = entry
+    if (oldest !== undefined) tagByHex.delete(oldest[0])
+  }
+  tagByHex.set(tagHex, { mark, seenMillis: Math.max(before?.seenMillis ?? nowMillis, nowMillis) })
+  return mark
+}
+
+/** Up to where all active tags have acknowledged; 0 when nothing may go for that reason. */
+const acknowledgedThrough = (route: Route, activeSinceMillis: number): number => {
+  if (route.state.retention._tag !== "Transit") return 0
+  let through = NEVER
+  for (const tag of route.tagByHex.values()) {
+    if (tag.seenMillis >= activeSinceMillis) through = Math.min(through, tag.mark)
+  }
+  return through === NEVER ? 0 : through
+}
+
+const sweepRoute = (
+  route: Route,
+  when: { readonly nowMillis: number; readonly activeSinceMillis: number; readonly knownSinceMillis: number },
+  left: { acknowledged: number; expired: number; forgotten: number }
+): void => {
+  const through = acknowledgedThrough(route, when.activeSinceMillis)
+  for (let at: number = route.state.lowest; at <= through && left.acknowledged > 0; at++) {
+    const row = route.rowByPosition.get(at)
+    if (row === undefined) continue
+    deleteRow(route, row)
+    left.acknowledged--
+  }
+  if (route.nextExpiryMillis <= when.nowMillis) {
+    let next = NEVER
+    for (const row of route.rowByPosition.values()) {
+      if (row.expiresMillis <= when.nowMillis && row.position > through && left.expired > 0) {
+        deleteRow(route, row)
+        left.expired--
+      } else next = Math.min(next, row.expiresMillis)
+    }
+    route.nextExpiryMillis = next
+  }
+  raiseLowest(route)
+  for (const [idHex, known] of route.knownByIdHex) {
+    if (left.forgotten === 0 || known.appendedMillis >= when.knownSinceMillis) break
+    if (route.rowByPosition.has(known.position)) continue
+    route.knownByIdHex.delete(idHex)
+    left.forgotten--
+  }
+}
+
+const prune = (
+  route: Route,
+  idHexes: ReadonlyArray<string>,
+  nowMillis: number,
+  expiresMillis: number
+): number => {
+  let found = 0
+  for (const idHex of new Set(idHexes)) {
+    const known = route.knownByIdHex.get(idHex)
+    const row = known === undefined ? undefined : route.rowByPosition.get(known.position)
+    if (row === undefined) continue
+    found++
+    if (expiresMillis <= nowMillis) deleteRow(route, row)
+    else {
+      row.expiresMillis = Math.min(row.expiresMillis, expiresMillis)
+      route.nextExpiryMillis = Math.min(route.nextExpiryMillis, row.expiresMillis)
+    }
+  }
+  raiseLowest(route)
+  return found
+}
+
+const changeEpoch = (route: Route, change: Parameters<RelayStore["Service"]["setEpoch"]>[0]): boolean => {
+  const { state } = route
+  const expected = state.epoch === change.before && Bytes.equals(state.opHash, change.previousOpHash)
+  if (!expected && !change.force) return false
+  const ended: PastEpoch = {
+    epoch: state.epoch,
+    read: state.keys.read,
+    position: state.position,
+    chain: state.chain,
+    millis: change.nowMillis
+  }
+  const past = [...state.past, ended].filter(({ epoch }) => epoch < change.epoch).slice(-Limit.pastEpochsMax)
+  route.state = { ...state, epoch: change.epoch, keys: change.keys, opHash: change.opHash.slice(), past }
+  return true
+}
+
+/** A store over `disk`; an empty one when there is none. */
+export const make = (
+  crypto: Pick<Crypto["Service"], "sha256">,
+  disk: Disk = makeDisk()
+): RelayStore["Service"] => {
+  const { routeByHex, secretByName } = disk
+  const withRoute = <A, E = never>(id: RouteId, use: (route: Route) => Effect.Effect<A, E>) =>
+    Effect.suspend((): Effect.Effect<A, E | UnknownRoute> => {
+      const route = routeByHex.get(Bytes.toHex(id))
+      return route === undefined ? Effect.fail(new UnknownRoute()) : use(route)
+    })
+  return RelayStore.of({
+    open: (opened) =>
+      Effect.sync(() => {
+        const routeHex = Bytes.toHex(opened.route)
+        let route = routeByHex.get(routeHex)
+        if (route === undefined) {
+          const state: RouteState = {
+            ...opened,
+            position: Position.make(0),
+            chain: new Uint8Array(32),
+            lowest: Position.make(1),
+            usedBytes: 0,
+            opHash: new Uint8Array(32),
+            past: []
+          }
+          route = {
+            state,
+            nextExpiryMillis: NEVER,
+            rowByPosition: new Map(),
+            knownByIdHex: new Map(),
+            tagByHex: new Map()
+          }
+          routeByHex.set(routeHex, route)
+        }
+        return copyState(route.state)
+      }),
+    route: (id) => withRoute(id, (route) => Effect.succeed(copyState(route.state))),
+    append: ({ envelopes, expiresMillis, nowMillis, route: id }) =>
+      withRoute(id, (route): Effect.Effect<Appended, QuotaExceeded> => {
+        const appended = append(crypto, route, envelopes, nowMillis, expiresMillis)
+        return appended instanceof QuotaExceeded ? Effect.fail(appended) : Effect.succeed(appended)
+      }),
+    read: (page) => withRoute(page.route, (route) => Effect.succeed(read(route, page))),
+    setEpoch: (change) => withRoute(change.route, (route) => Effect.succeed(changeEpoch(route, change))),
+    ack: ({ nowMillis, position, route: id, tag }) =>
+      withRoute(id, (route) => Effect.succeed(acknowledge(route, Bytes.toHex(tag), position, nowMillis))),
+    prune: ({ expiresMillis, ids, nowMillis, route: id }) =>
+      withRoute(id, (route) => Effect.succeed(prune(route, ids.map(Bytes.toHex), nowMillis, expiresMillis))),
+    sweep: ({ limit, ...when }) =>
+      Effect.sync(() => {
+        const left = { acknowledged: limit, expired: limit, forgotten: limit }
+        for (const route of routeByHex.values()) sweepRoute(route, when, left)
+        return {
+          acknowledged: limit - left.acknowledged,
+          expired: limit - left.expired,
+          forgotten: limit - left.forgotten
+        }
+      }),
+    totals: Effect.sync(() => {
+      let envelopes = 0, bytes = 0
+      for (const route of routeByHex.values()) {
+        envelopes += route.rowByPosition.size
+        bytes += route.state.usedBytes
+      }
+      return { routes: routeByHex.size, envelopes, bytes }
+    }),
+    secret: {
+      get: (name) => Effect.sync(() => secretByName.get(name)?.slice()),
+      set: (name, value) =>
+        Effect.sync(() => {
+          const kept = secretByName.get(name) ?? value.slice()
+          secretByName.set(name, kept)
+          return kept.slice()
+        })
+    }
+  })
+}
+
+/** A store over `disk`, or over an empty one. */
+export const layer = (disk?: Disk): Layer.Layer<RelayStore, never, Crypto> =>
+  Layer.effect(RelayStore, Effect.map(Crypto, (crypto) => make(crypto, disk)))

@@ -32,7 +32,7 @@ export interface Harness extends AsyncDisposable {
 }
 
 /** One file per entry, for the browser, from our sources: what an app's bundler would see. */
-export const bundle = async (entries: Entries): Promise<ReadonlyMap<string, Uint8Array>> => {
+const bundle = async (entries: Entries): Promise<ReadonlyMap<string, Uint8Array>> => {
   const result = await build({
     entryPoints: Object.fromEntries(Object.entries(entries).map(([name, url]) => [name, fileURLToPath(url)])),
     outdir: "/",

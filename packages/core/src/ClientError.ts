@@ -1,0 +1,50 @@
+/** What a client's operations fail with (protocol.md §6), beside `StoreFailed` and `KeystoreFailed`. */
+import * as Schema from "effect/Schema"
+
+/** The client was closed, or its storage failed for good, while this waited. What had been answered is kept. */
+export class Closed extends Schema.TaggedError<Closed>()("Closed", {}) {
+  override get message() {
+    return "This client is closed. What was saved is saved; open it again to go on."
+  }
+}
+
+/** A value or a set of operations that no entry can hold. */
+export class TooLarge extends Schema.TaggedError<TooLarge>()("TooLarge", {
+  what: Schema.Literals(["value", "collection", "key", "parents", "operations", "presence"]),
+  size: Schema.Int,
+  max: Schema.Int
+}) {
+  override get message() {
+    return `Too large for one entry: ${this.what} of ${this.size}, at most ${this.max} fit. Nothing was saved. ` +
+      "Split it, or store it as content."
+  }
+}
+
+/** This device holds as many entries that no relay has as it may. */
+export class OutboxFull extends Schema.TaggedError<OutboxFull>()("OutboxFull", { pending: Schema.Int }) {
+  override get message() {
+    return `${this.pending} entries wait on this device for a relay, and no more fit. This one was not saved; ` +
+      "all before it are. Connect to a relay, then try again."
+  }
+}
+
+/** This device may read the space, but not write in it. */
+export class NotWriter extends Schema.TaggedError<NotWriter>()("NotWriter", {}) {
+  override get message() {
+    return "This device may not write in this space. Nothing was saved; an administrator can change its role."
+  }
+}
+
+/** No relay of this space is connected. */
+export class NotConnected extends Schema.TaggedError<NotConnected>()("NotConnected", { detail: Schema.String }) {
+  override get message() {
+    return `No relay is connected (${this.detail}). What you wrote is saved on this device and goes out later.`
+  }
+}
+
+/** No relay of this client has this key. */
+export class UnknownRelay extends Schema.TaggedError<UnknownRelay>()("UnknownRelay", {}) {
+  override get message() {
+    return "This relay is not one of this space's relays. Nothing was changed."
+  }
+}

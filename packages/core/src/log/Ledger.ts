@@ -1,0 +1,332 @@
+/**
+ * What a device keeps, and under which keys: the one place that knows the layout of its `Store`.
+ *
+ * A key is one byte for the table, then fixed-size fields, big endian, so that keys sort as their fields do. A row is the
+ * canonical encoding of its schema. `docs/internals/client.md` shows the tables.
+ *
+ * 1. No value of the app and no secret stands here in the open: values stay inside their envelopes, and the device's and
+ *    the space's secrets are sealed by the `Keystore` before they come here.
+ * 2. A row is written in the same commit as everything that follows from it: an entry with its chain's state, a page
+ *    with its cursor.
+ * 3. A row that does not read is `StoreFailed` with `corrupt`, never skipped.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import * as Codec from "@sotto/schema/Codec"
+import { Head } from "@sotto/schema/Head"
+import { Hlc } from "@sotto/schema/Hlc"
+import { DeviceId, EnvelopeId, Lane, Position, Seq, SigningKey } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
+import { RelayAddress } from "@sotto/schema/Pairing"
+import { RelayKeys, Retention } from "@sotto/schema/Relay"
+import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "@sotto/schema/Wire"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type Pair, type Range, type Store, StoreFailed, type Write } from "../Store.ts"
+import { Ordinal } from "./Cursor.ts"
+import { Reason } from "./Quarantine.ts"
+
+/** First bytes of keys. A number, once given, keeps its meaning. */
+const TABLE = {
+  device: 1,
+  space: 2,
+  meta: 3,
+  relay: 4,
+  mark: 5,
+  entry: 6,
+  place: 7,
+  known: 8,
+  placed: 9,
+  outbox: 10,
+  chain: 11,
+  pending: 12,
+  quarantine: 13,
+  evidence: 14,
+  witness: 15
+} as const
+
+/** The version of this layout; another one is refused, not guessed at. */
+export const LAYOUT_VERSION = 1
+
+// -- rows --------------------------------------------------------------------------------------------------------------
+
+/** The number under which this directory keeps a relay; it is never given to another one. 0 stands for none. */
+export const RelayNumber = uint(0xffff).pipe(Schema.brand("RelayNumber"))
+export type RelayNumber = typeof RelayNumber.Type
+
+/** Counters of the whole directory. */
+export const MetaRow = Schema.Struct({
+  version: uint(255),
+  /** The last ordinal that was given. */
+  ordinal: Ordinal,
+  hlc: Hlc,
+  /** The last relay number that was given. */
+  relays: RelayNumber,
+  evidence: uint(0xffff_ffff)
+})
+export type MetaRow = typeof MetaRow.Type
+
+/** A relay as configured: changes rarely. */
+export const RelayRow = Schema.Struct({
+  address: RelayAddress,
+  /** Its public keys, once it showed them; checked against the address. */
+  keys: Schema.NullOr(RelayKeys),
+  /** Whether this device may open the space's route there, and with what. */
+  open: Schema.NullOr(
+    Schema.Struct({ token: Schema.NullOr(boundedText(256)), retention: Retention, recovery: Schema.NullOr(SigningKey) })
+  ),
+  /** The route was there once: not to find it again is a reset. */
+  opened: Schema.Boolean,
+  /** Number of its evidence; 0 while in good standing. */
+  misbehaved: uint(0xffff_ffff)
+})
+export type RelayRow = typeof RelayRow.Type
+
+/** How far this device is with a relay: written with every page. */
+export const MarkRow = Schema.Struct({
+  cursor: Position,
+  /** The chain over all ids up to the cursor; null while a gap keeps it unknown, until a head meets the cursor. */
+  chain: Schema.NullOr(fixedBytes(32)),
+  /** The newest head that it signed. */
+  head: Schema.NullOr(Head),
+  /** The highest position at which it acknowledged an entry of this device. */
+  stored: Position
+})
+export type MarkRow = typeof MarkRow.Type
+
+/** An accepted entry, by its ordinal. `position` is of `relay`, which brought it; both 0 for one written here. */
+export const EntryRow = Schema.Struct({
+  relay: RelayNumber,
+  position: Position,
+  envelope: boundedBytes(Limit.envelopeBytesMax)
+})
+export type EntryRow = typeof EntryRow.Type
+
+/** A place of an envelope at a relay. */
+export const Place = Schema.Struct({ relay: RelayNumber, position: Position })
+export type Place = typeof Place.Type
+
+/** Places of an accepted entry that became known after it was accepted. */
+export const PlaceRow = boundedArray(Place, Limit.membersMax)
+
+/** What became of an envelope, by its id. */
+export const KnownRow = Schema.Union([
+  tagged("Accepted", 1, { ordinal: Ordinal }),
+  tagged("Pending", 2, { device: DeviceId, lane: Lane, seq: Seq }),
+  tagged("Quarantined", 3, {}),
+  /** Replaced before anyone else could have seen it. */
+  tagged("Reissued", 4, { ordinal: Ordinal })
+])
+export type KnownRow = typeof KnownRow.Type
+
+/** What stands at a relay's position, and the running chain there, when it is known. */
+export const PlacedRow = Schema.Struct({ id: EnvelopeId, chain: Schema.NullOr(fixedBytes(32)) })
+export type PlacedRow = typeof PlacedRow.Type
+
+/** An unsigned entry that waits for one that closes its batch. */
+export const PendingRow = Schema.Struct({
+  relay: RelayNumber,
+  position: Position,
+  envelope: boundedBytes(Limit.envelopeBytesMax)
+})
+export type PendingRow = typeof PendingRow.Type
+
+/** An envelope that was set aside. */
+export const QuarantineRow = Schema.Struct({
+  reason: Reason,
+  relay: RelayNumber,
+  position: Position,
+  sinceMillis: uint(),
+  /** Whose chain it waits for, when `reason` is a gap. */
+  waitsFor: Schema.NullOr(Schema.Struct({ device: DeviceId, lane: Lane })),
+  envelope: boundedBytes(Limit.envelopeBytesMax)
+})
+export type QuarantineRow = typeof QuarantineRow.Type
+
+// -- tables ------------------------------------------------------------------------------------------------------------
+
+type StoreService = Store["Service"]
+
+/** Reads and writes the rows of one table, whose keys are `K`. */
+export interface Table<in out K, in out A> {
+  readonly put: (key: K, row: A) => Write
+  readonly remove: (key: K) => Write
+  readonly get: (store: StoreService, key: K) => Effect.Effect<A | undefined, StoreFailed>
+  /** Rows after `after` (not included) in the order of their keys, among those that begin with `within`. */
+  readonly scan: (store: StoreService, range: {
+    readonly within?: Uint8Array
+    readonly after?: K
+    readonly limit: number
+    readonly reverse?: boolean
+  }) => Effect.Effect<ReadonlyArray<{ readonly key: K; readonly row: A }>, StoreFailed>
+}
+
+const corrupt = (name: string, detail: string) => new StoreFailed({ reason: "corrupt", operation: `read ${name}`, detail })
+
+/** The first key after all those that begin with `prefix`. Tables end at 0xff, so there is one. */
+const afterPrefix = (prefix: Uint8Array): Uint8Array => {
+  const out = prefix.slice()
+  for (let i = out.length - 1; i >= 0; i--) {
+    const byte = out[i] ?? 0
+    out[i] = (byte + 1) & 0xff
+    if (byte !== 0xff) return out
+  }
+  return Uint8Array.of(0xff)
+}
+
+const makeTable = <K, A>(options: {
+  readonly name: string
+  readonly table: number
+  readonly codec: Codec.Codec<A>
+  readonly encodeKey: (key: K) => Uint8Array
+  readonly decodeKey: (bytes: Uint8Array) => K
+}): Table<K, A> => {
+  const { codec, name } = options
+  const prefix = Uint8Array.of(options.table)
+  const keyOf = (key: K) => Bytes.concat(prefix, options.encodeKey(key))
+  const decode = (bytes: Uint8Array): Effect.Effect<A, StoreFailed> => {
+    const decoded = codec.decode(bytes)
+    return Result.isSuccess(decoded)
+      ? Effect.succeed(decoded.success)
+      : Effect.fail(corrupt(name, `${decoded.failure.reason} at ${decoded.failure.offset}`))
+  }
+  const decodePairs = (pairs: ReadonlyArray<Pair>) => {
+    const rows: Array<{ readonly key: K; readonly row: A }> = []
+    for (const { key, value } of pairs) {
+      const decoded = codec.decode(value)
+      if (Result.isFailure(decoded)) return Effect.fail(corrupt(name, decoded.failure.reason))
+      rows.push({ key: options.decodeKey(key.slice(1)), row: decoded.success })
+    }
+    return Effect.succeed(rows)
+  }
+  return {
+    put: (key, row) => ({ key: keyOf(key), value: codec.encode(row) }),
+    remove: (key) => ({ key: keyOf(key) }),
+    get: (store, key) =>
+      Effect.flatMap(store.get(keyOf(key)), (bytes) => bytes === undefined ? Effect.undefined : decode(bytes)),
+    scan: (store, { after, limit, reverse, within }) => {
+      const inside = within === undefined ? prefix : Bytes.concat(prefix, within)
+      const range: Range = {
+        from: after === undefined ? inside : Bytes.concat(keyOf(after), Uint8Array.of(0)),
+        to: afterPrefix(inside),
+        limit,
+        ...(reverse === undefined ? {} : { reverse })
+      }
+      return Effect.flatMap(store.scan(range), decodePairs)
+    }
+  }
+}
+
+const u16 = (value: number): Uint8Array => Uint8Array.of(value >>> 8, value & 0xff)
+
+const uintAt = (bytes: Uint8Array, at: number, length: number): number => {
+  let value = 0
+  for (let i = at; i < at + length; i++) value = value * 256 + (bytes[i] ?? 0)
+  return value
+}
+
+const single = { encodeKey: (_: "") => Bytes.EMPTY, decodeKey: (): "" => "" }
+const byNumber = { encodeKey: u16, decodeKey: (bytes: Uint8Array) => RelayNumber.make(uintAt(bytes, 0, 2)) }
+const byOrdinal = { encodeKey: Bytes.u64, decodeKey: (bytes: Uint8Array) => Ordinal.make(uintAt(bytes, 0, 8)) }
+const byId = { encodeKey: (id: EnvelopeId): Uint8Array => id, decodeKey: (bytes: Uint8Array) => EnvelopeId.make(bytes) }
+
+/** Whose chain: a device in a lane. */
+export interface ChainKey {
+  readonly device: DeviceId
+  readonly lane: Lane
+}
+
+const decodeChainKey = (bytes: Uint8Array): ChainKey => ({
+  device: DeviceId.make(bytes.slice(0, 32)),
+  lane: Lane.make(bytes.slice(32, 40))
+})
+
+/** The key under which maps keep a chain. */
+export const chainHex = ({ device, lane }: ChainKey): string => Bytes.toHex(Bytes.concat(device, lane))
+
+/** The keys of a relay's rows begin with this: for `within`. */
+export const withinRelay = (relay: RelayNumber): Uint8Array => u16(relay)
+/** The keys of a chain's pending rows begin with this: for `within`. */
+export const withinChain = ({ device, lane }: ChainKey): Uint8Array => Bytes.concat(device, lane)
+
+/** Bytes that another module gives a meaning to: sealed secrets, chain states. */
+const blobCodec: Codec.Codec<Uint8Array> = Codec.make(boundedBytes(64 * 1024 * 1024), "blob")
+
+/** Sealed by the keystore: the device's identity, and what it knows of the space. */
+export const device = makeTable({ name: "device", table: TABLE.device, codec: blobCodec, ...single })
+export const space = makeTable({ name: "space", table: TABLE.space, codec: blobCodec, ...single })
+export const meta = makeTable({ name: "meta", table: TABLE.meta, codec: Codec.make(MetaRow, "MetaRow"), ...single })
+export const relay = makeTable({
+  name: "relay",
+  table: TABLE.relay,
+  codec: Codec.make(RelayRow, "RelayRow"),
+  ...byNumber
+})
+export const mark = makeTable({ name: "mark", table: TABLE.mark, codec: Codec.make(MarkRow, "MarkRow"), ...byNumber })
+export const entry = makeTable({
+  name: "entry",
+  table: TABLE.entry,
+  codec: Codec.make(EntryRow, "EntryRow"),
+  ...byOrdinal
+})
+export const place = makeTable({
+  name: "place",
+  table: TABLE.place,
+  codec: Codec.make(PlaceRow, "PlaceRow"),
+  ...byOrdinal
+})
+export const known = makeTable({ name: "known", table: TABLE.known, codec: Codec.make(KnownRow, "KnownRow"), ...byId })
+export const placed = makeTable({
+  name: "placed",
+  table: TABLE.placed,
+  codec: Codec.make(PlacedRow, "PlacedRow"),
+  encodeKey: ({ position, relay }: Place) => Bytes.concat(u16(relay), Bytes.u64(position)),
+  decodeKey: (bytes) => ({
+    relay: RelayNumber.make(uintAt(bytes, 0, 2)),
+    position: Position.make(uintAt(bytes, 2, 8))
+  })
+})
+/** An accepted entry that a relay has not acknowledged. */
+export const outbox = makeTable({
+  name: "outbox",
+  table: TABLE.outbox,
+  codec: Codec.make(EnvelopeId, "EnvelopeId"),
+  encodeKey: ({ ordinal, relay }: { readonly relay: RelayNumber; readonly ordinal: Ordinal }) =>
+    Bytes.concat(u16(relay), Bytes.u64(ordinal)),
+  decodeKey: (bytes) => ({ relay: RelayNumber.make(uintAt(bytes, 0, 2)), ordinal: Ordinal.make(uintAt(bytes, 2, 8)) })
+})
+export const chain = makeTable({
+  name: "chain",
+  table: TABLE.chain,
+  codec: blobCodec,
+  encodeKey: ({ device, lane }: ChainKey) => Bytes.concat(device, lane),
+  decodeKey: decodeChainKey
+})
+export const pending = makeTable({
+  name: "pending",
+  table: TABLE.pending,
+  codec: Codec.make(PendingRow, "PendingRow"),
+  encodeKey: ({ device, lane, seq }: ChainKey & { readonly seq: Seq }) => Bytes.concat(device, lane, Bytes.u64(seq)),
+  decodeKey: (bytes) => ({ ...decodeChainKey(bytes), seq: Seq.make(uintAt(bytes, 40, 8)) })
+})
+export const quarantine = makeTable({
+  name: "quarantine",
+  table: TABLE.quarantine,
+  codec: Codec.make(QuarantineRow, "QuarantineRow"),
+  ...byId
+})
+/** Exported evidence against a relay, by its number. */
+export const evidence = makeTable({
+  name: "evidence",
+  table: TABLE.evidence,
+  codec: blobCodec,
+  encodeKey: Bytes.u32,
+  decodeKey: (bytes) => uintAt(bytes, 0, 4)
+})
+/** The highest head of a relay that another member saw and this device has not reached. */
+export const witness = makeTable({
+  name: "witness",
+  table: TABLE.witness,
+  codec: Codec.make(Head, "Head"),
+  ...byNumber
+})

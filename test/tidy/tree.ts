@@ -20,3 +20,22 @@ export const files: ReadonlyArray<string> = [...walk("")].sort()
 
 /** The text of one file of the project. */
 export const read = (path: string): string => readFileSync(join(root, path), "utf8")
+
+/** TypeScript and configuration that people wrote, not vectors and not the lock file. */
+export const isCode = (path: string): boolean =>
+  /\.(ts|tsx|mts|json|sh|yml|yaml)$|^\.ci\//.test(path) &&
+  !/(^|\/)vectors\/|^package-lock\.json$|^bench\/baselines\//.test(path)
+
+/** What ships: the sources of the packages and of the simulator. */
+export const isSource = (path: string): boolean => /^(packages\/[^/]+|simulation)\/src\/.*\.tsx?$/.test(path)
+
+/** Tests and what they are made of. */
+export const isTest = (path: string): boolean => /^(packages\/[^/]+\/|simulation\/)?test\/.*\.tsx?$/.test(path)
+
+/** Pages that users and contributors read. */
+export const isProse = (path: string): boolean => path.endsWith(".md")
+
+/** Lines of a module that are neither blank nor only comment, as the size rule counts them. */
+export const codeLines = (text: string): number =>
+  text.replace(/\/\*[\s\S]*?\*\//g, (comment) => comment.replace(/[^\n]/g, ""))
+    .split("\n").filter((line) => line.trim() !== "" && !line.trim().startsWith("//")).length

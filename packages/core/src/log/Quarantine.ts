@@ -10,11 +10,12 @@ import * as Schema from "effect/Schema"
 
 /** The reasons in the order in which they are checked. */
 export const REASONS = [
-  "size",
   "version",
   "suite",
   "kind",
   "flags",
+  "epoch",
+  "size",
   "epoch-unknown",
   "commitment",
   "tag",
@@ -41,6 +42,7 @@ const WHAT: Record<Reason, string> = {
   suite: "it belongs to another suite than this space",
   kind: "it is of a kind that does not belong here",
   flags: "it has flags that this version does not know",
+  epoch: "it names no epoch",
   "epoch-unknown": "this device does not have the key of its epoch yet",
   commitment: "it was not sealed with this space's key of its epoch",
   tag: "it was changed after it was sealed",
@@ -89,5 +91,4 @@ export const isWaiting = (reason: Reason): boolean => WAITING.has(reason)
 const plain = new Map<Reason, Quarantined>(REASONS.map((reason) => [reason, new Quarantined({ reason, fork: null })]))
 
 /** The failure for a reason that needs no evidence. */
-export const quarantined = (reason: Reason): Quarantined =>
-  plain.get(reason) ?? new Quarantined({ reason, fork: null })
+export const quarantined = (reason: Reason): Quarantined => plain.get(reason) ?? new Quarantined({ reason, fork: null })

@@ -19,8 +19,8 @@ import {
   type MemberOpBody,
   memberOpBodyCodec,
   memberOpCodec,
-  type Role,
-  ROLE
+  ROLE,
+  type Role
 } from "@sotto/schema/Space"
 import type { Suite } from "@sotto/schema/Suite"
 import * as Result from "effect/Result"

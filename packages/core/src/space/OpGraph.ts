@@ -38,8 +38,7 @@ const has = (set: Uint32Array, place: number): boolean => ((set[place >>> 5] ?? 
 export const isBefore = (earlier: OpRecord, later: OpRecord): boolean => has(later.past, earlier.place)
 
 /** Whether neither author knew of the other's operation. */
-export const isConcurrent = (a: OpRecord, b: OpRecord): boolean =>
-  a !== b && !isBefore(a, b) && !isBefore(b, a)
+export const isConcurrent = (a: OpRecord, b: OpRecord): boolean => a !== b && !isBefore(a, b) && !isBefore(b, a)
 
 /** The past of an operation with these parents; undefined when one of them is not known yet. */
 export const pastOf = (graph: OpGraph, parents: ReadonlyArray<EntryHash>): Uint32Array | undefined => {

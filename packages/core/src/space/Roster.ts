@@ -12,7 +12,7 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Certificate } from "@sotto/schema/Device"
 import type { DeviceId, EntryHash, Lane } from "@sotto/schema/Id"
-import { type MemberOp, type Role, ROLE } from "@sotto/schema/Space"
+import { type MemberOp, ROLE, type Role } from "@sotto/schema/Space"
 import { isBefore, isConcurrent, type OpRecord } from "./OpGraph.ts"
 
 /** Where a removed device's entries in one lane end: the last one that its remover had seen. */
@@ -73,7 +73,9 @@ export const fold = (founding: Founding, records: ReadonlyArray<OpRecord>, autho
   const voided = directlyVoid(founding, records)
   if (voided.size > 0) {
     for (const record of records) {
-      if (voided.has(record.hex) || record.op.body.action._tag === "Rekey" || record.author === founding.recoveryHex) continue
+      if (voided.has(record.hex) || record.op.body.action._tag === "Rekey" || record.author === founding.recoveryHex) {
+        continue
+      }
       const past = records.filter((before) => isBefore(before, record) && !voided.has(before.hex))
       if (!authorise(resolve(founding, past, voided), record)) voided.add(record.hex)
     }
@@ -163,7 +165,9 @@ const collect = (founding: Founding, records: ReadonlyArray<OpRecord>): Readonly
     if (record.subject === undefined) continue
     const claims = of(record.subject)
     if (action._tag === "AddMember") claimCertificate(claims, record, action.certificate)
-    if (action._tag === "AddMember" || action._tag === "SetRole") claims.grants.push({ record, role: action.role, epoch })
+    if (action._tag === "AddMember" || action._tag === "SetRole") {
+      claims.grants.push({ record, role: action.role, epoch })
+    }
     if (action._tag === "Relabel") claims.labels.push({ record, millis, value: action.label })
   }
   return claimsByHex
@@ -249,7 +253,8 @@ export const mayWrite = (roster: Roster, hex: string, epoch: number): boolean =>
   const grants = roster.grantsByHex.get(hex) ?? []
   const opening = roster.openingsByEpoch.get(epoch)?.[0]?.record
   const isTaken = (grant: Grant) =>
-    opening !== undefined && grants.some((later) =>
+    opening !== undefined &&
+    grants.some((later) =>
       later.record !== null && later.role < ROLE.write && isOverruled(grant, later) && isBefore(later.record, opening)
     )
   return grants.some((grant) => grant.role >= ROLE.write && grant.epoch <= epoch && !isTaken(grant))

@@ -5,8 +5,8 @@
  */
 import * as Schema from "effect/Schema"
 import * as Codec from "./Codec.ts"
-import { EnvelopeId, Lane, Position } from "./Id.ts"
 import { Head } from "./Head.ts"
+import { EnvelopeId, Lane, Position } from "./Id.ts"
 import { Limit } from "./Limit.ts"
 import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "./Wire.ts"
 

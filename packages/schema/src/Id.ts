@@ -46,7 +46,9 @@ export const Position = uint().pipe(Schema.brand("Position"))
 export type Position = typeof Position.Type
 
 /** A generation of a space's key: 1, 2, 3, … */
-export const Epoch = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 0xffff_ffff })).pipe(Schema.brand("Epoch"))
+export const Epoch = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 0xffff_ffff })).pipe(
+  Schema.brand("Epoch")
+)
 export type Epoch = typeof Epoch.Type
 
 /** Counts the entries of one device in one lane: 1, 2, 3, … */

@@ -30,6 +30,10 @@ export const Limit = {
   controlItemsMax: 16_384,
   /** A record of the channel: Noise allows 65,535 bytes. */
   recordBytesMax: 65_535,
+  /** One message of a connection (a WebSocket message): four full records with their lengths. */
+  carrierBytesMax: 4 * 65_537,
+  /** Calls of the control plane that one connection may have open. */
+  controlCallsMax: 64,
   decodeDepthMax: 16,
   // Channel
   handshakeStepMillis: 10_000,
@@ -67,6 +71,8 @@ export const Limit = {
   stallMillis: 60_000,
   routesOpenedPerHour: 60,
   pushesInFlightMax: 256,
+  pushBytesInFlightMax: 8 * 1024 * 1024,
+  pushBytesInFlightTotalMax: 256 * 1024 * 1024,
   sweepMillis: 30_000,
   goAwayMillis: 5000,
   mailboxesMax: 10_000,

@@ -65,7 +65,9 @@ const PREFIX = [0x73, 0x6f, 0x74, 0x74, 0x6f, 0x31, 0x00] // "sotto1" 00
 export const label = (suite: Suite, purpose: Purpose, ...fields: ReadonlyArray<Uint8Array>): Uint8Array => {
   let length = PREFIX.length + 1 + purpose.length + 1
   for (const field of fields) {
-    if (field.length > 0xffff) throw new RangeError(`a field of ${purpose} has ${field.length} bytes, at most 65535 fit`)
+    if (field.length > 0xffff) {
+      throw new RangeError(`a field of ${purpose} has ${field.length} bytes, at most 65535 fit`)
+    }
     length += 2 + field.length
   }
   const out = new Uint8Array(length)

@@ -2,15 +2,15 @@
  * The relay's control plane (protocol.md §5a, §6): one RPC group, spoken as MessagePack inside the channel. The data
  * plane (push, deliver, presence) is in `Frame`.
  */
-import * as Schema from "effect/Schema"
-import * as Codec from "./Codec.ts"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
-import { AckTag, EnvelopeId, Epoch, MailboxId, Position, RouteId, Signature, SigningKey } from "./Id.ts"
+import * as Schema from "effect/Schema"
+import * as Codec from "./Codec.ts"
 import { Head } from "./Head.ts"
+import { AckTag, EnvelopeId, Epoch, MailboxId, Position, RouteId, Signature, SigningKey } from "./Id.ts"
 import { Limit } from "./Limit.ts"
 import { RelayError } from "./RelayError.ts"
-import { boundedArray, boundedBytes, boundedText, fixedBytes, uint } from "./Wire.ts"
+import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "./Wire.ts"
 
 /**
  * A relay's public keys. `RelayKey` = SHA-256(L("relay-key") signing x25519 mlKem); the address carries that hash, and
@@ -24,16 +24,16 @@ export const relayKeysCodec = Codec.make(RelayKeys, "RelayKeys")
 
 /** How long a relay keeps what it accepted. `Transit`: until all active devices acknowledged, or the time is over. */
 export const Ttl = Schema.Union([
-  Schema.Struct({ _tag: Schema.tag("Default") }),
-  Schema.Struct({ _tag: Schema.tag("Millis"), millis: uint() }),
-  Schema.Struct({ _tag: Schema.tag("Never") })
+  tagged("Default", 1, {}),
+  tagged("Millis", 2, { millis: uint() }),
+  tagged("Never", 3, {})
 ])
 export type Ttl = typeof Ttl.Type
 
 export const Retention = Schema.Union([
-  Schema.Struct({ _tag: Schema.tag("Transit"), ttl: Ttl }),
-  Schema.Struct({ _tag: Schema.tag("Durable") }),
-  Schema.Struct({ _tag: Schema.tag("Vault") })
+  tagged("Transit", 1, { ttl: Ttl }),
+  tagged("Durable", 2, {}),
+  tagged("Vault", 3, {})
 ])
 export type Retention = typeof Retention.Type
 
@@ -42,7 +42,12 @@ export const Capability = Schema.Literals(["read", "write", "admin"])
 export type Capability = typeof Capability.Type
 
 /** Public keys of an epoch at one relay. The relay learns nothing else about who may do what. */
-export const CapabilityKeys = Schema.Struct({ write: SigningKey, read: SigningKey, admin: SigningKey, recovery: SigningKey })
+export const CapabilityKeys = Schema.Struct({
+  write: SigningKey,
+  read: SigningKey,
+  admin: SigningKey,
+  recovery: SigningKey
+})
 export type CapabilityKeys = typeof CapabilityKeys.Type
 
 /** Limits that this relay grants, so that a client can cut its batches to fit. */

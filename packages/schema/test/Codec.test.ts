@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Sotto from "@sotto/schema"
 import * as Codec from "@sotto/schema/Codec"
 import { Entry, entryCodec } from "@sotto/schema/Entry"
 import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "@sotto/schema/Wire"
@@ -12,6 +13,9 @@ import { otherNames, otherTypes, wireTypes } from "./kit/wireTypes.ts"
 const hex = (text: string) => Uint8Array.from(text.replaceAll(" ", "").match(/../g) ?? [], (pair) => parseInt(pair, 16))
 const samples = (schema: Schema.Codec<unknown, unknown>, count: number, seed: number) =>
   Effect.runSync(Arbitrary.sampleEffect(Arbitrary.schema(schema), { count, seed, size: 6, maxDiscards: 100_000 }))
+
+const isCodec = (value: unknown): value is Codec.Codec<unknown> =>
+  typeof value === "object" && value !== null && "decodePrefix" in value
 
 const reasonOf = <A>(result: Result.Result<A, Codec.CodecError>) =>
   Result.isFailure(result) ? `${result.failure.reason}@${result.failure.offset}` : "accepted"
@@ -50,6 +54,26 @@ describe("every exported schema", () => {
     assert.isAtLeast(wireTypes.length, 50)
     assert.deepStrictEqual(otherTypes.map(([name]) => name).sort(), [...otherNames].sort())
     for (const [name, schema] of otherTypes) assert.throws(() => Codec.make(schema), TypeError, undefined, name)
+  })
+})
+
+describe("every exported codec", () => {
+  const codecs = Object.entries(Sotto).flatMap(([module, exports]) =>
+    Object.entries(exports).flatMap(([name, value]): ReadonlyArray<readonly [string, Codec.Codec<unknown>]> =>
+      isCodec(value) ? [[`${module}.${name}`, value]] : []
+    )
+  )
+
+  it("is there", () => assert.isAtLeast(codecs.length, 21))
+
+  it.each(codecs)("%s is that of the schema of its name", (name, codec) => {
+    const wanted = name.replace(/Codec$/, "").replace(/\.(.)/, (_, first: string) => `.${first.toUpperCase()}`)
+    const type = wireTypes.find((known) => known.name === wanted)
+    assert.isDefined(type)
+    if (type === undefined) return
+    for (const value of samples(type.schema, 20, 3)) {
+      assert.deepStrictEqual(codec.encode(value), type.codec.encode(value))
+    }
   })
 })
 

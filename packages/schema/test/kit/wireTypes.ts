@@ -3,17 +3,11 @@ import * as Sotto from "@sotto/schema"
 import * as Codec from "@sotto/schema/Codec"
 import * as Schema from "effect/Schema"
 
-/**
- * Spoken on the control plane only, where Effect RPC encodes them, or built of parts that only it carries. `Codec` must
- * refuse them, or the list is wrong.
- */
+/** Errors, which stay on their side or travel as a `Refusal`. `Codec` must refuse them, or the list is wrong. */
 const withoutCodec: ReadonlySet<string> = new Set([
   "Codec.CodecError",
   "Envelope.EnvelopeMalformed",
   "PairingCode.PairingCodeTypo",
-  "Relay.Attached",
-  "Relay.Retention",
-  "Relay.Ttl",
   "Text.TextError",
   ...Sotto.RelayError.REFUSALS.map(({ tag }) => `RelayError.${tag}`),
   "RelayError.RelayError"

@@ -21,7 +21,7 @@ import * as Schema from "effect/Schema"
 
 /** Storage failed under the relay: it answers `Overloaded` to clients and says this in its own log. */
 export class RelayStoreFailed extends Schema.TaggedError<RelayStoreFailed>()("RelayStoreFailed", {
-  reason: Schema.Literals(["full", "corrupt", "locked", "permission", "version", "unavailable"]),
+  reason: Schema.Literals(["full", "corrupt", "locked", "permission", "foreign", "version", "unavailable"]),
   operation: Schema.String,
   detail: Schema.String
 }) {

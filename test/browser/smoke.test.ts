@@ -1,3 +1,4 @@
+import { Limit } from "@sotto/schema/Limit"
 import { assert, describe, it } from "vitest"
 import { call, startHarness } from "./harness.ts"
 
@@ -8,6 +9,7 @@ describe("the browser of the tests", () => {
     await using harness = await startHarness({ main })
     const tab = await harness.open()
     assert.strictEqual(await call(tab, "add", 40, 2), 42)
+    assert.strictEqual(await call(tab, "envelopeBytesMax"), Limit.envelopeBytesMax)
     assert.deepStrictEqual(harness.problems, [])
   })
 

@@ -189,6 +189,25 @@ export const extend = (chains: Chains, device: DeviceId, lane: Lane, hashes: Rea
   return { ...chains, chainByKey: new Map(chains.chainByKey).set(key, ChainLink.append(before, hashes)) }
 }
 
+/**
+ * Puts opened envelopes that waited before a restart back into their chains, without judging them: the next `feed`, of a
+ * page or of nothing, looks at them again. Those above `Limit.quarantineEntriesMax` are left out.
+ */
+export const hold = (chains: Chains, waiting: ReadonlyArray<OpenedEnvelope>): Chains => {
+  const chainByKey = new Map(chains.chainByKey)
+  let { heldCount } = chains
+  for (const opened of waiting) {
+    if (heldCount >= Limit.quarantineEntriesMax) break
+    const key = keyOf(opened.entry.device, opened.header.lane)
+    const before = chainByKey.get(key) ?? ChainLink.begin(opened.entry.device, opened.header.lane)
+    const hex = Bytes.toHex(opened.hash)
+    if (before.held.has(hex)) continue
+    chainByKey.set(key, { ...before, held: new Map(before.held).set(hex, { opened, signed: false }) })
+    heldCount++
+  }
+  return { chainByKey, heldCount }
+}
+
 /** A chain whose accepted entries go on after its author's cut-off: the removal became known too late. */
 export interface Overrun {
   readonly device: DeviceId

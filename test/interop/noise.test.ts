@@ -44,7 +44,9 @@ const classical = (json: Json): Vector => ({
 const hybridSide = (json: Json, prefix: "init" | "resp", sender: string): VectorSide => ({
   static: text(json[`${prefix}_static_25519`]),
   staticKem: text(json[`${prefix}_static_mlkem768_seed`]),
-  draws: objects(json["messages"]).filter((message) => message["sender"] === sender).flatMap(({ draws }) => texts(draws))
+  draws: objects(json["messages"]).filter((message) => message["sender"] === sender).flatMap(({ draws }) =>
+    texts(draws)
+  )
 })
 
 const hybrid = (json: Json): Vector => ({

@@ -60,9 +60,9 @@ export interface Handshake {
   readonly psksUsed: number
 }
 
-/** A finished handshake. `hash` is fresh on each run and names it: signatures over it cannot be replayed. */
+/** A finished handshake. The hash is fresh on each run and names it: a signature over it cannot be replayed. */
 export interface Established {
-  readonly hash: Uint8Array
+  readonly handshakeHash: Uint8Array
   readonly send: Cipher.Cipher
   readonly receive: Cipher.Cipher
   readonly remoteStatic: PublicKey | undefined
@@ -182,7 +182,7 @@ export const finish = (handshake: Handshake): Established | undefined => {
   const sends = role === "initiator" ? initiator : responder
   const receives = role === "initiator" ? responder : initiator
   return {
-    hash: symmetric.hash,
+    handshakeHash: symmetric.hash,
     send: Cipher.make(primitives, sends),
     receive: Cipher.make(primitives, receives),
     remoteStatic

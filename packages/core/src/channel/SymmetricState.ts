@@ -67,7 +67,11 @@ export const mixKey = (primitives: NoisePrimitives, state: SymmetricState, input
   return { hash: state.hash, chainingKey, key: cipherKey(key), nonce: 0 }
 }
 
-export const mixKeyAndHash = (primitives: NoisePrimitives, state: SymmetricState, input: Uint8Array): SymmetricState => {
+export const mixKeyAndHash = (
+  primitives: NoisePrimitives,
+  state: SymmetricState,
+  input: Uint8Array
+): SymmetricState => {
   const [chainingKey, hash, key] = hkdf(primitives, state.chainingKey, input)
   return { ...mixHash(primitives, state, hash), chainingKey, key: cipherKey(key()), nonce: 0 }
 }

@@ -60,7 +60,8 @@ export const noblePrimitives = (cipher: keyof typeof CIPHERS, hash: keyof typeof
   hmac: (key, data) => hmac(HASHES[hash], key, data)
 })
 
-const PROTOCOL = /^Noise_([A-Za-z]+?)((?:psk\d)?)_25519(?:\+MLKEM768)?_(ChaChaPoly|AESGCM)_(SHA256|SHA512|BLAKE2s|BLAKE2b)$/
+const PROTOCOL =
+  /^Noise_([A-Za-z]+?)((?:psk\d)?)_25519(?:\+MLKEM768)?_(ChaChaPoly|AESGCM)_(SHA256|SHA512|BLAKE2s|BLAKE2b)$/
 
 /** The parts of a protocol name of the vectors. */
 export const parseProtocol = (

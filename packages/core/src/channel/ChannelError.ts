@@ -1,0 +1,39 @@
+/** What can end a channel beside the connection's own end. All are final: a channel that failed is not used again. */
+import * as Schema from "effect/Schema"
+
+const WHAT = {
+  handshake: "The handshake did not come out. Nothing was sent; it is tried again on the next connection.",
+  timeout: "The other side did not answer the handshake in time. Nothing was sent; it is tried again.",
+  version: "The other side speaks another version of the protocol. Nothing was sent. Update whichever is older.",
+  record: "Bytes arrived that the other side did not seal, or not in this place. They were dropped unread and the " +
+    "connection was given up; what you wrote is kept. If it stays, something on the way changes the traffic.",
+  oversized:
+    "The other side sent more at once than the protocol allows. It was dropped unread and the connection was " +
+    "given up; what you wrote is kept.",
+  control:
+    "The other side sent a control message that is not one. The connection was given up; what you wrote is kept. " +
+    "If both sides run a current version, report this with the detail."
+} as const
+
+/** A channel that did not come about, or had to be given up. `detail` is for people and holds no data. */
+export class ChannelFailed extends Schema.TaggedError<ChannelFailed>()("ChannelFailed", {
+  reason: Schema.Literals(["handshake", "timeout", "version", "record", "oversized", "control"]),
+  detail: Schema.String
+}) {
+  override get message() {
+    return `${WHAT[this.reason]} (${this.detail})`
+  }
+}
+
+/** The relay that answered is not the one that was pinned. Both are `rly_…` texts. */
+export class RelayKeyMismatch extends Schema.TaggedError<RelayKeyMismatch>()("RelayKeyMismatch", {
+  url: Schema.String,
+  expected: Schema.String,
+  got: Schema.String
+}) {
+  override get message() {
+    return `Another relay answers at ${this.url}: expected ${this.expected}, got ${this.got}. Nothing was sent to it and ` +
+      "your data is safe on this device. If the relay's operator says that its key changed, add the relay again with the " +
+      "new address; otherwise someone may be between you and it: do not accept the new key."
+  }
+}

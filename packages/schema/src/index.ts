@@ -1,7 +1,6 @@
 /** The nouns of Sotto and their bytes: every module of this package, by its name. Import one as `@sotto/schema/Entry`. */
 export * as Bytes from "./Bytes.ts"
 export * as Call from "./Call.ts"
-export * as Call from "./Call.ts"
 export * as Codec from "./Codec.ts"
 export * as Content from "./Content.ts"
 export * as Device from "./Device.ts"

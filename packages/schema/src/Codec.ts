@@ -31,18 +31,20 @@ export class CodecError extends Schema.TaggedError<CodecError>()("CodecError", {
 /** Reads and writes the canonical bytes of `A`. */
 export interface Codec<in out A> {
   /** The canonical bytes, in a fresh array. Throws a RangeError for a value that is not an `A`: a bug. */
-  encode(value: A): Uint8Array
+  readonly encode: (value: A) => Uint8Array
   /** The same after room for `before` bytes, which the caller fills: spares a copy of a large message. */
-  encodeAfter(before: number, value: A): Uint8Array
+  readonly encodeAfter: (before: number, value: A) => Uint8Array
   /**
    * The value, when the bytes are its canonical form and nothing else. Byte strings of up to 64 bytes are copies; longer
    * ones are views of `bytes`, which must not be changed afterwards.
    */
-  decode(bytes: Uint8Array): Result.Result<A, CodecError>
+  readonly decode: (bytes: Uint8Array) => Result.Result<A, CodecError>
   /** Like `decode`, but bytes may follow: `length` says where the value ends. */
-  decodePrefix(bytes: Uint8Array): Result.Result<{ readonly value: A; readonly length: number }, CodecError>
+  readonly decodePrefix: (
+    bytes: Uint8Array
+  ) => Result.Result<{ readonly value: A; readonly length: number }, CodecError>
   /** `decode` as an Effect. */
-  decodeEffect(bytes: Uint8Array): Effect.Effect<A, CodecError>
+  readonly decodeEffect: (bytes: Uint8Array) => Effect.Effect<A, CodecError>
 }
 
 /** @internal Runs `read`, turning a refusal of the reader into its error and letting every other throw (a bug) through. */

@@ -43,21 +43,39 @@ export const write = (text: string, out: Uint8Array, at: number): number => {
   return at
 }
 
-/** Code units per call of `fromCharCode`: arguments lie on the stack. */
+/** Code units per call of `fromCharCode`: its arguments lie on the stack. */
 const CHUNK_UNITS = 4096
+
+/** Up to here ASCII is put together eight at a time: measured fastest, as a call with an array costs 100 ns at least. */
+const SHORT_BYTES_MAX = 128
+
+const fromUnits = (units: ArrayLike<number>): string => Reflect.apply(String.fromCharCode, undefined, units)
+
+const readShort = (bytes: Uint8Array, start: number, end: number): string => {
+  let text = ""
+  let i = start
+  for (; i + 8 <= end; i += 8) {
+    text += String.fromCharCode(
+      bytes[i] ?? 0,
+      bytes[i + 1] ?? 0,
+      bytes[i + 2] ?? 0,
+      bytes[i + 3] ?? 0,
+      bytes[i + 4] ?? 0,
+      bytes[i + 5] ?? 0,
+      bytes[i + 6] ?? 0,
+      bytes[i + 7] ?? 0
+    )
+  }
+  for (; i < end; i++) text += String.fromCharCode(bytes[i] ?? 0)
+  return text
+}
 
 /** The text in `bytes[start, end)`, or undefined when that is not UTF-8. */
 export const read = (bytes: Uint8Array, start: number, end: number): string | undefined => {
   for (let i = start; i < end; i++) if ((bytes[i] ?? 0xff) >= 0x80) return readWide(bytes, start, end)
-  if (end - start < 24) {
-    let text = ""
-    for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i] ?? 0)
-    return text
-  }
+  if (end - start <= SHORT_BYTES_MAX) return readShort(bytes, start, end)
   let text = ""
-  for (let i = start; i < end; i += CHUNK_UNITS) {
-    text += String.fromCharCode(...bytes.subarray(i, Math.min(end, i + CHUNK_UNITS)))
-  }
+  for (let i = start; i < end; i += CHUNK_UNITS) text += fromUnits(bytes.subarray(i, Math.min(end, i + CHUNK_UNITS)))
   return text
 }
 
@@ -92,10 +110,10 @@ const readWide = (bytes: Uint8Array, start: number, end: number): string | undef
     if (point < 0x1_0000) units.push(point)
     else units.push(0xd800 | ((point - 0x1_0000) >>> 10), 0xdc00 | ((point - 0x1_0000) & 0x3ff))
     if (units.length >= CHUNK_UNITS) {
-      text += String.fromCharCode(...units)
+      text += fromUnits(units)
       units = []
     }
     at += width
   }
-  return text + String.fromCharCode(...units)
+  return text + fromUnits(units)
 }

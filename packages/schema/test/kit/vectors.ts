@@ -198,8 +198,8 @@ const envelopes: VectorFile = {
     return Sotto.Bytes.toHex(bytes)
   },
   fromForm: (form) => {
-    const { headerBytes: _, ...parts } = Result.getOrThrow(Sotto.Envelope.parse(bytesOf(form)))
-    return parts
+    const { commitment, header, nonce, sealed } = Result.getOrThrow(Sotto.Envelope.parse(bytesOf(form)))
+    return { header, nonce, commitment, sealed }
   }
 }
 
@@ -226,8 +226,8 @@ const refusals: VectorFile = {
   },
   fromForm: (form) => {
     const refusal = Result.getOrThrow(Sotto.Frame.refusalCodec.decode(bytesOf(form)))
-    const { number: _, ...fields } = Result.getOrThrow(Sotto.RelayError.fromRefusal(refusal))
-    return Object.fromEntries(Object.entries(fields))
+    const error = Result.getOrThrow(Sotto.RelayError.fromRefusal(refusal))
+    return Object.fromEntries(Object.entries(error).filter(([name]) => name !== "number"))
   }
 }
 

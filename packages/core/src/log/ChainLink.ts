@@ -56,7 +56,7 @@ export interface Candidate extends Held {
 
 export interface Linked {
   readonly chain: Chain
-  /** In the chain's order; `at` is the place in the page of the entry that closed the batch. */
+  /** In the chain's order; `at` is the place in the page by which all that it took to accept it was there. */
   readonly accepted: ReadonlyArray<{ readonly at: number; readonly opened: OpenedEnvelope }>
   readonly pending: ReadonlyArray<OpenedEnvelope>
   readonly quarantined: ReadonlyArray<{ readonly opened: OpenedEnvelope; readonly error: Quarantined }>
@@ -127,6 +127,7 @@ const walk = (before: Chain, pool: Map<string, Candidate>, rules: Rules) => {
   closers.sort((a, b) => a.opened.entry.seq - b.opened.entry.seq || Bytes.compare(a.opened.hash, b.opened.hash))
   const accepted: Array<{ readonly at: number; readonly opened: OpenedEnvelope }> = []
   const dead = new Set<Candidate>()
+  let at = -1
   let { head } = before
   let recent = [...before.recent]
   for (const closer of closers) {
@@ -135,8 +136,9 @@ const walk = (before: Chain, pool: Map<string, Candidate>, rules: Rules) => {
     const first = path?.[0]
     if (path === undefined || first === undefined) continue
     if (!continues(head, first.opened)) recent = []
+    at = Math.max(at, closer.at)
     for (const { opened } of path) {
-      accepted.push({ at: closer.at, opened })
+      accepted.push({ at, opened })
       recent.push(opened.hash)
       pool.delete(Bytes.toHex(opened.hash))
     }

@@ -1,0 +1,74 @@
+/** Writes entries by hand: what a device says, and what a device that lies could say. */
+import { type Entry, entryCodec, type Op, unsignedEntryCodec } from "@sotto/schema/Entry"
+import * as Envelope from "@sotto/schema/Envelope"
+import { EntryHash, Seq, type Signature } from "@sotto/schema/Id"
+import type { DeviceIdentity } from "../../src/Device.ts"
+import * as Device from "../../src/Device.ts"
+import * as Sealing from "../../src/log/Sealing.ts"
+import { currentEpoch, type SpaceState } from "../../src/space/SpaceState.ts"
+import { type CryptoService, expectSuccess, NOW, put } from "./seededSpace.ts"
+
+export interface Written {
+  readonly bytes: Uint8Array
+  readonly opened: Sealing.OpenedEnvelope
+}
+
+export interface Options {
+  readonly ops?: ReadonlyArray<Op>
+  readonly signed?: boolean
+  /** Whose signature it carries; the device's own unless given. */
+  readonly signer?: DeviceIdentity
+  readonly signature?: Signature
+  readonly seq?: number
+  readonly prev?: EntryHash
+  readonly millis?: number
+}
+
+export const NO_HASH = EntryHash.make(new Uint8Array(32))
+
+/** One entry in its envelope, opened again. */
+export const write = (
+  crypto: CryptoService,
+  state: SpaceState,
+  device: DeviceIdentity,
+  options: Options & { readonly seq: number; readonly prev: EntryHash }
+): Written => {
+  const { millis = NOW, ops = [put("notes", "", "x")], prev, seq, signed = true, signer = device } = options
+  const lane = Sealing.laneOf(state, { ops })
+  const kind = ops[0] === undefined || ops[0].action._tag === "Control" ? 2 : 1
+  const epoch = currentEpoch(state)
+  const headerBytes = Envelope.encodeHeader({ suite: 1, kind, epoch: epoch.epoch, lane })
+  const unsigned = { device: device.id, seq: Seq.make(seq), prev, hlc: { millis, counter: 0 }, lastHead: null, ops }
+  const hash = Sealing.entryHash(crypto, state.keys, headerBytes, unsignedEntryCodec.encode(unsigned))
+  const signature = signed
+    ? options.signature ?? Device.sign(crypto, signer, Sealing.signedBytes(state.keys, hash))
+    : null
+  const entry: Entry = { ...unsigned, signature }
+  const plaintext = entryCodec.encode(entry)
+  const { bytes } = Sealing.seal(crypto, {
+    keys: state.keys,
+    epoch,
+    headerBytes,
+    plaintext,
+    random32: crypto.random(32)
+  })
+  return { bytes, opened: expectSuccess(Sealing.open(crypto, state, bytes)) }
+}
+
+/** A device's hand in one lane: each entry continues the one before it. */
+export const pen = (crypto: CryptoService, state: SpaceState, device: DeviceIdentity) => {
+  let seq = 0
+  let prev = NO_HASH
+  return {
+    write: (options: Options = {}): Sealing.OpenedEnvelope => {
+      const { opened } = write(crypto, state, device, {
+        ...options,
+        seq: options.seq ?? seq + 1,
+        prev: options.prev ?? prev
+      })
+      seq = opened.entry.seq
+      prev = opened.hash
+      return opened
+    }
+  }
+}

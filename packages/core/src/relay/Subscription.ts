@@ -1,0 +1,289 @@
+/**
+ * Hands out what a route holds to those who subscribed (protocol.md §5a, §6): the backlog in pages, then what comes, with
+ * no gap and no duplicate, since both are the same loop: "the page after where this one stands".
+ *
+ * 1. All subscriptions that stand at the same place get the same page: it is read once, encoded once per handle number
+ *    (most clients have one route, so once), and the bytes are shared.
+ * 2. Nobody waits for anybody. A subscription without credit, or on a connection that is not read, stands still and
+ *    costs nothing but its position; it goes on when credit or room comes.
+ * 3. Answers to pushes go out first, all with one signed head.
+ * 4. One worker at a time looks at a hub, so positions only rise.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import type { Placed } from "@sotto/schema/Frame"
+import type { Head } from "@sotto/schema/Head"
+import type { Lane, Position } from "@sotto/schema/Id"
+import type { RelayError } from "@sotto/schema/RelayError"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import { type Engine, withStore } from "./Engine.ts"
+import {
+  advance,
+  goalOf,
+  type Handle,
+  headFor,
+  headOf,
+  type Hub,
+  offer,
+  type Recent,
+  refused,
+  sendEpochChanged,
+  toMessage,
+  wake
+} from "./Hub.ts"
+
+/** Starts (or replaces) a handle's subscription. A place above the log is one in another log: it starts at the end. */
+export const subscribe = (
+  engine: Engine,
+  handle: Handle,
+  wanted: {
+    readonly request: number
+    readonly after: Position
+    readonly lanes: ReadonlyArray<Lane>
+    readonly creditBytes: number
+  }
+): void => {
+  const { after, creditBytes, lanes, request } = wanted
+  const { position } = handle.hub.head
+  handle.subscription = {
+    request,
+    lanes,
+    lanesKey: lanes.map(Bytes.toHex).sort().join(),
+    position: after > position ? position : after,
+    creditBytes,
+    caughtUp: false
+  }
+  wake(engine, handle.hub)
+}
+
+/** More bytes may be sent. Credit beyond what can be used is of no use, so it is bounded. */
+export const grant = (engine: Engine, handle: Handle, bytes: number): void => {
+  const { subscription } = handle
+  if (subscription === undefined) return
+  subscription.creditBytes = Math.min(subscription.creditBytes + bytes, 0xffff_ffff)
+  wake(engine, handle.hub)
+}
+
+/** A page for all who stand at one place. */
+interface Page {
+  readonly placed: ReadonlyArray<Placed>
+  readonly bytes: number
+  /** Everything up to here was looked at. */
+  readonly through: Position
+  /** The head, when the page ends where the log ends. */
+  readonly head: Head | null
+}
+
+interface Group {
+  readonly after: Position
+  readonly lanes: ReadonlyArray<Lane>
+  /** A position, when they may not read further. */
+  readonly until: Position | undefined
+  readonly members: Array<Handle>
+}
+
+/** Pages that a worker hands out before it turns to the next hub. */
+const PAGES_PER_TURN = 64
+
+/** Works on hubs as they have something to do, for ever. Several may run. */
+export const worker = (engine: Engine): Effect.Effect<never> =>
+  Effect.forever(
+    Effect.flatMap(Queue.take(engine.work), (hub) =>
+      // A bug here costs one turn of one route, not the relay: the next one finds the hub as it is.
+      Effect.catchCause(turn(engine, hub), (cause) => {
+        hub.queued = false
+        return Effect.logError("relay could not hand out a page", cause)
+      }))
+  )
+
+const turn = Effect.fnUntraced(function*(engine: Engine, hub: Hub) {
+  let pages = 0
+  while (hub.dirty && pages < PAGES_PER_TURN) {
+    hub.dirty = false
+    answer(engine, hub)
+    if (hub.unannounced) {
+      hub.unannounced = false
+      yield* engine.hints.publish({ route: hub.route, origin: engine.origin })
+    }
+    for (const group of groups(engine, hub)) {
+      pages++
+      const page = fromTail(engine, hub, group) ?? (yield* fromStore(engine, hub, group))
+      if (page !== undefined && deliver(engine, group, page)) hub.dirty = true
+    }
+  }
+  if (!hub.dirty) {
+    hub.tail.clear()
+    hub.tailBytes = 0
+  }
+  hub.queued = false
+  if (hub.dirty) wake(engine, hub)
+})
+
+/** Answers the pushes that are stored. */
+const answer = (engine: Engine, hub: Hub): void => {
+  const { answers } = hub
+  if (answers.length === 0) return
+  hub.answers = []
+  const head = headOf(engine, hub)
+  for (const { handle, positions, request } of answers) {
+    engine.load.pushes--
+    offer(handle, { _tag: "Pushed", handle: handle.number, request, positions, head })
+  }
+}
+
+/** Those who can take a page, by where they stand. Ends those who have all that they may have. */
+const groups = (engine: Engine, hub: Hub): Iterable<Group> => {
+  const groupByKey = new Map<string, Group>()
+  const { outboundBytesMax } = engine.options.limits
+  for (const handle of hub.handles) {
+    const { ended, subscription } = handle
+    if (subscription === undefined) continue
+    if (ended !== undefined && subscription.position >= ended.position) {
+      handle.subscription = undefined
+      sendEpochChanged(handle)
+      continue
+    }
+    if (subscription.caughtUp && subscription.position >= goalOf(handle)) continue
+    if (subscription.creditBytes <= 0 || handle.outbox.bytes >= outboundBytesMax) continue
+    const key = `${subscription.position} ${ended?.position ?? ""} ${subscription.lanesKey}`
+    const group = groupByKey.get(key)
+    if (group !== undefined) group.members.push(handle)
+    else {
+      const { lanes, position } = subscription
+      groupByKey.set(key, { after: position, lanes, until: ended?.position, members: [handle] })
+    }
+  }
+  return groupByKey.values()
+}
+
+/** A page out of what was just appended; `undefined` when the next envelope is not there. */
+const fromTail = (engine: Engine, hub: Hub, group: Group): Page | undefined => {
+  if (!hub.tail.has(group.after + 1)) return undefined
+  const { pageBytesMax, pageEnvelopesMax } = engine.options.limits
+  const goal = group.until ?? hub.head.position
+  const placed: Array<Placed> = []
+  let bytes = 0
+  let through = group.after
+  for (const envelope of following(hub, group.after, goal)) {
+    if (group.lanes.length === 0 || group.lanes.some((lane) => Bytes.equals(lane, envelope.lane))) {
+      const fits = placed.length < pageEnvelopesMax && bytes + envelope.bytes.length <= pageBytesMax
+      if (!fits && placed.length > 0) break
+      placed.push({ position: envelope.position, envelope: envelope.bytes })
+      bytes += envelope.bytes.length
+    }
+    through = envelope.position
+  }
+  const complete = group.until === undefined && through === hub.head.position
+  return { placed, bytes, through, head: complete ? headOf(engine, hub) : null }
+}
+
+/** What the tail holds after `after`, without a gap, up to `goal`. */
+function* following(hub: Hub, after: Position, goal: Position): Generator<Recent> {
+  for (let at = after + 1; at <= goal; at++) {
+    const envelope = hub.tail.get(at)
+    if (envelope === undefined) return
+    yield envelope
+  }
+}
+
+/** A page from storage. When storage fails the group is told and loses its subscriptions: it comes again. */
+const fromStore = Effect.fnUntraced(function*(engine: Engine, hub: Hub, { after, lanes, members, until }: Group) {
+  const { pageBytesMax, pageEnvelopesMax } = engine.options.limits
+  const read = engine.store.read({
+    route: hub.route,
+    after,
+    lanes,
+    limit: pageEnvelopesMax,
+    bytesMax: pageBytesMax
+  })
+  return yield* Effect.matchEffect(withStore(engine, read), {
+    onFailure: (failure) =>
+      Effect.sync(() => {
+        for (const handle of members) drop(handle, failure)
+        return undefined
+      }),
+    onSuccess: (page) =>
+      Effect.sync((): Page => {
+        advance(hub, page)
+        const kept = until === undefined ? page.envelopes : page.envelopes.filter(({ position }) => position <= until)
+        const last = page.envelopes.at(-1)?.position ?? after
+        const examined = page.more ? last : page.position
+        const placed = kept.map(({ bytes, position }): Placed => ({ position, envelope: bytes }))
+        const complete = until === undefined && examined === hub.head.position
+        return {
+          placed,
+          bytes: kept.reduce((total, { bytes }) => total + bytes.length, 0),
+          through: until !== undefined && examined > until ? until : examined,
+          head: complete ? headOf(engine, hub) : null
+        }
+      })
+  })
+})
+
+const drop = (handle: Handle, failure: RelayError): void => {
+  const { subscription } = handle
+  if (subscription === undefined) return
+  handle.subscription = undefined
+  offer(handle, refused(handle.number, subscription.request, failure))
+}
+
+/** Gives a page to the group's members; `true` when one of them can go on at once. */
+const deliver = (engine: Engine, { after, members }: Group, page: Page): boolean => {
+  const messageByNumber = new Map<number, Uint8Array>()
+  let more = false
+  for (const handle of members) {
+    const { subscription } = handle
+    // It may have been replaced, moved or ended while the page was read.
+    if (subscription === undefined || !handle.attached || subscription.position !== after) continue
+    subscription.position = page.through
+    if (page.placed.length > 0 || (page.head !== null && !subscription.caughtUp)) {
+      let message = messageByNumber.get(handle.number)
+      if (message === undefined) {
+        const { head, placed } = page
+        message = toMessage({ _tag: "Deliver", handle: handle.number, placed, head })
+        messageByNumber.set(handle.number, message)
+      }
+      subscription.creditBytes -= page.bytes
+      handle.outbox.offer(message)
+      engine.metrics.delivered(page.placed.length)
+    }
+    if (page.head !== null) subscription.caughtUp = true
+    if (page.through < goalOf(handle) || handle.ended !== undefined) more = true
+  }
+  return more
+}
+
+/** A page for one call, without a subscription. */
+export const pull = Effect.fnUntraced(
+  function*(
+    engine: Engine,
+    handle: Handle,
+    wanted: { readonly request: number; readonly after: Position; readonly limit: number }
+  ) {
+    const { pageBytesMax, pageEnvelopesMax } = engine.options.limits
+    const { hub } = handle
+    const page = yield* withStore(
+      engine,
+      engine.store.read({
+        route: hub.route,
+        after: wanted.after,
+        lanes: [],
+        limit: Math.max(1, Math.min(wanted.limit, pageEnvelopesMax)),
+        bytesMax: pageBytesMax
+      })
+    )
+    advance(hub, page)
+    const until = handle.ended?.position
+    const kept = until === undefined ? page.envelopes : page.envelopes.filter(({ position }) => position <= until)
+    const placed = kept.map(({ bytes, position }): Placed => ({ position, envelope: bytes }))
+    const more = page.more && kept.length === page.envelopes.length
+    offer(handle, {
+      _tag: "Page",
+      handle: handle.number,
+      request: wanted.request,
+      placed,
+      more,
+      head: headFor(engine, handle)
+    })
+  }
+)

@@ -6,10 +6,13 @@ import * as Noise from "../../src/channel/Noise.ts"
 import * as Pattern from "../../src/channel/Pattern.ts"
 import { parseProtocol } from "./noblePrimitives.ts"
 
-/** A message of a vector, in hex. `hash` is the handshake hash after it, where the vector tells. */
+/**
+ * A message of a vector, in hex. `hash` is the handshake hash after it, where the vector tells: it covers every byte, so
+ * that a long message can be left out.
+ */
 export interface VectorMessage {
   readonly payload: string
-  readonly ciphertext: string
+  readonly ciphertext?: string
   readonly hash?: string
 }
 
@@ -51,7 +54,8 @@ const patternOf = (name: string, psks: ReadonlyArray<number>): Pattern.Pattern =
   return Pattern.make(known, ...psks)
 }
 
-const start = (vector: Vector, role: Pattern.Role): Noise.Handshake => {
+/** A side of a vector before its first message. */
+export const start = (vector: Vector, role: Pattern.Role): Noise.Handshake => {
   const { pattern, primitives, psks } = parseProtocol(vector.name)
   const keyOf = (side: VectorSide) =>
     side.static === undefined
@@ -87,7 +91,10 @@ export const runVector = (vector: Vector): void => {
   vector.messages.slice(0, steps).forEach((expected, index) => {
     const fromInitiator = index % 2 === 0
     const written = orFail(Noise.write(fromInitiator ? initiator : responder, fromHex(expected.payload)))
-    assert.strictEqual(toHex(written.message), expected.ciphertext, `message ${index + 1}`)
+    assert.isDefined(expected.ciphertext ?? expected.hash)
+    if (expected.ciphertext !== undefined) {
+      assert.strictEqual(toHex(written.message), expected.ciphertext, `message ${index + 1}`)
+    }
     const got = orFail(Noise.read(fromInitiator ? responder : initiator, written.message))
     assert.strictEqual(toHex(got.payload), expected.payload)
     initiator = fromInitiator ? written.handshake : got.handshake

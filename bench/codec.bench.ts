@@ -147,7 +147,7 @@ const show = (title: string, figures: ReadonlyArray<Figure>): string => {
   }\n`
 }
 
-/** Measures, and prints a table or (`json`) one object. */
+/** Measures, and prints a table or (`json`) one object. @public */
 export const run = async (options: { readonly json: boolean }): Promise<void> => {
   const others = [bareJson(), ...await msgpackr()]
   const entries = measure(entry, [

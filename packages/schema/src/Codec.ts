@@ -47,8 +47,8 @@ export interface Codec<in out A> {
   readonly decodeEffect: (bytes: Uint8Array) => Effect.Effect<A, CodecError>
 }
 
-/** @internal Runs `read`, turning a refusal of the reader into its error and letting every other throw (a bug) through. */
-export const attempt = <A>(reader: Reader, read: (reader: Reader) => A): Result.Result<A, CodecError> => {
+/** Runs `read`, turning a refusal of the reader into its error and letting every other throw (a bug) through. */
+const attempt = <A>(reader: Reader, read: (reader: Reader) => A): Result.Result<A, CodecError> => {
   try {
     return Result.succeed(read(reader))
   } catch (thrown) {
@@ -59,7 +59,7 @@ export const attempt = <A>(reader: Reader, read: (reader: Reader) => A): Result.
 
 /** Compiles a codec. Throws a TypeError, at module load, for a schema that has no canonical form. */
 export const make = <S extends Schema.Top>(schema: S, name = "value"): Codec<S["Type"]> => {
-  const node = compile(schema.ast, name)
+  const node = compile(schema.ast, name, 0)
   // The one place where what was read by the schema's own AST takes on the schema's type. Codec.test.ts holds it
   // against `Schema.is` for every wire type.
   const read = node.read as (reader: Reader) => S["Type"]

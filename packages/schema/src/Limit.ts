@@ -26,14 +26,13 @@ export const Limit = {
   messageBytesMax: 1024 * 1024,
   /** A control (RPC) message. */
   controlBytesMax: 256 * 1024,
-  /** Array items and object pairs in a control message. */
-  controlItemsMax: 16_384,
   /** A record of the channel: Noise allows 65,535 bytes. */
   recordBytesMax: 65_535,
   /** One message of a connection (a WebSocket message): four full records with their lengths. */
   carrierBytesMax: 4 * 65_537,
   /** Calls of the control plane that one connection may have open. */
   controlCallsMax: 64,
+  /** Values inside each other in a wire type; a schema that goes deeper is refused when its codec is made. */
   decodeDepthMax: 16,
   // Channel
   handshakeStepMillis: 10_000,

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Sotto from "@sotto/schema"
 import * as Codec from "@sotto/schema/Codec"
 import { Entry, entryCodec } from "@sotto/schema/Entry"
+import { Limit } from "@sotto/schema/Limit"
 import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "@sotto/schema/Wire"
 import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
@@ -13,6 +14,12 @@ import { otherNames, otherTypes, wireTypes } from "./kit/wireTypes.ts"
 const hex = (text: string) => Uint8Array.from(text.replaceAll(" ", "").match(/../g) ?? [], (pair) => parseInt(pair, 16))
 const samples = (schema: Schema.Codec<unknown, unknown>, count: number, seed: number) =>
   Effect.runSync(Arbitrary.sampleEffect(Arbitrary.schema(schema), { count, seed, size: 6, maxDiscards: 100_000 }))
+
+/** A struct in a struct in a struct. */
+const deep = (levels: number): Schema.Codec<unknown, unknown> =>
+  levels === 0 ? uint() : Schema.Struct({ a: deep(levels - 1) })
+
+const nested = (levels: number): unknown => levels === 0 ? 0 : { a: nested(levels - 1) }
 
 const isCodec = (value: unknown): value is Codec.Codec<unknown> =>
   typeof value === "object" && value !== null && "decodePrefix" in value
@@ -178,10 +185,10 @@ describe("what is refused, with its reason and place", () => {
     ["uint not shortest, 16", uint(), "cd00ff", "not-canonical@0"],
     ["uint not shortest, 32", uint(), "ce0000ffff", "not-canonical@0"],
     ["uint not shortest, 64", uint(), "cf00000000ffffffff", "not-canonical@0"],
-    ["signed form of a positive", uint(), "d001", "not-canonical@0"],
+    ["signed form of a positive", uint(), "d001", "wrong-type@0"],
     ["uint above 2^53", uint(), "cf0020000000000000", "out-of-range@0"],
     ["uint above its range", uint(300), "cd012d", "out-of-range@0"],
-    ["negative", uint(), "ff", "out-of-range@0"],
+    ["negative", uint(), "ff", "wrong-type@0"],
     ["float", uint(), "cb3ff0000000000000", "wrong-type@0"],
     ["map for struct", pair, "81a16e01", "wrong-type@0"],
     ["extension", uint(), "d40100", "wrong-type@0"],
@@ -268,6 +275,9 @@ describe("a schema without a canonical form is refused when its module loads", (
   const cases: ReadonlyArray<readonly [string, Schema.Top]> = [
     ["float", Schema.Number],
     ["unbounded integer", Schema.Int],
+    ["negative integer", Schema.Int.check(Schema.isBetween({ minimum: -1, maximum: 1 }))],
+    ["negative literal", Schema.Literals([-1, 1])],
+    ["too deep", deep(Limit.decodeDepthMax + 1)],
     ["unbounded text", Schema.String],
     ["text bounded in UTF-16 only", Schema.String.check(Schema.isMaxLength(3))],
     ["unbounded bytes", Schema.Uint8Array],
@@ -292,6 +302,10 @@ describe("a schema without a canonical form is refused when its module loads", (
     ["__proto__", Schema.Struct({ ["__proto__"]: uint() })]
   ]
   it.each(cases)("%s", (_name, schema) => assert.throws(() => Codec.make(schema), TypeError, /has no canonical form/))
+})
+
+it("a schema of as many levels as there may be is none of them", () => {
+  assert.strictEqual(Codec.make(deep(Limit.decodeDepthMax)).encode(nested(Limit.decodeDepthMax)).length, 17)
 })
 
 describe("bytes of a decoded value", () => {

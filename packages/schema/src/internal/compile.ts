@@ -9,9 +9,10 @@
  * - `least` is the size of the smallest value, by which counts are held against the input that is left.
  */
 import type * as AST from "effect/SchemaAST"
+import { Limit } from "../Limit.ts"
 import type { Reader } from "./reader.ts"
 import * as Utf8 from "./utf8.ts"
-import { binSize, countSize, negativeSize, textSize, uintSize, type Writer } from "./writer.ts"
+import { binSize, countSize, textSize, uintSize, type Writer } from "./writer.ts"
 
 export interface Node {
   readonly least: number
@@ -27,16 +28,17 @@ const TRUE = 0xc3
 /** No bound of its own: what is left of the input bounds it. */
 const COUNT_MAX = 0xffff_ffff
 
-/** The node of an AST; `path` is its place in the type, for messages. */
-export const compile = (ast: AST.AST, path: string): Node => {
+/** The node of an AST; `path` is its place in the type, for messages, `depth` how many values it stands inside. */
+export const compile = (ast: AST.AST, path: string, depth: number): Node => {
+  if (depth > Limit.decodeDepthMax) return refuse(path, `a schema of more than ${Limit.decodeDepthMax} levels`)
   if (ast.encoding !== undefined) return refuse(path, "a schema with a transformation")
-  if (ast._tag === "Objects") return structParts(ast, path).node
-  if (ast._tag === "Union") return unionNode(ast, path)
+  if (ast._tag === "Objects") return structParts(ast, path, depth).node
+  if (ast._tag === "Union") return unionNode(ast, path, depth)
   if (ast._tag === "Literal") return literalsNode([ast], path)
   if (ast._tag === "Boolean") return booleanNode(ast, path)
-  if (ast._tag === "Number") return intNode(ast, path)
+  if (ast._tag === "Number") return uintNode(ast, path)
   if (ast._tag === "String") return textNode(ast, path)
-  if (ast._tag === "Arrays") return arrayNode(ast, path)
+  if (ast._tag === "Arrays") return arrayNode(ast, path, depth)
   if (ast._tag === "Declaration") return bytesNode(ast, path)
   return refuse(path, `a schema of kind ${ast._tag}`)
 }
@@ -135,24 +137,24 @@ const booleanNode = (ast: AST.Boolean, path: string): Node => {
   }
 }
 
-const writeInt = (writer: Writer, value: number): void => value < 0 ? writer.negative(value) : writer.uint(value)
-const intSize = (value: number): number => value < 0 ? negativeSize(value) : uintSize(value)
+const isUint = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0
 
-const intNode = (ast: AST.Number, path: string): Node => {
+const uintNode = (ast: AST.Number, path: string): Node => {
   const { int, maximum, minimum } = boundsOf(ast, path)
-  if (!int || !Number.isSafeInteger(minimum) || !Number.isSafeInteger(maximum)) {
-    return refuse(path, "a number that is not an integer between two bounds")
+  if (!int || !isUint(minimum) || !isUint(maximum)) {
+    return refuse(path, "a number that is not an integer between two bounds, from zero on")
   }
   return {
     least: 1,
     measure: (value) =>
-      typeof value === "number" && Number.isSafeInteger(value) && value >= minimum && value <= maximum
-        ? intSize(value)
+      isUint(value) && value >= minimum && value <= maximum
+        ? uintSize(value)
         : bug(path, `an integer from ${minimum} to ${maximum}`),
-    write: (writer, value) => typeof value === "number" ? writeInt(writer, value) : bug(path, "an integer"),
+    write: (writer, value) => typeof value === "number" ? writer.uint(value) : bug(path, "an integer"),
     read: (reader) => {
       const offset = reader.at
-      const value = reader.int()
+      const value = reader.uint()
       return value < minimum || value > maximum ? reader.fail("out-of-range", offset) : value
     }
   }
@@ -204,16 +206,16 @@ const bytesNode = (ast: AST.Declaration, path: string): Node => {
 const literalsNode = (members: ReadonlyArray<AST.Literal>, path: string): Node => {
   const values = members.map(({ literal }) => literal)
   for (const member of members) noChecks(member, path)
-  if (values.every((value) => typeof value === "number" && Number.isSafeInteger(value))) {
+  if (values.every(isUint)) {
     const known = new Set<unknown>(values)
     return {
       least: 1,
       measure: (value) =>
-        typeof value === "number" && known.has(value) ? intSize(value) : bug(path, `one of ${values.join(", ")}`),
-      write: (writer, value) => typeof value === "number" ? writeInt(writer, value) : bug(path, "a number"),
+        typeof value === "number" && known.has(value) ? uintSize(value) : bug(path, `one of ${values.join(", ")}`),
+      write: (writer, value) => typeof value === "number" ? writer.uint(value) : bug(path, "a number"),
       read: (reader) => {
         const offset = reader.at
-        const value = reader.int()
+        const value = reader.uint()
         return known.has(value) ? value : reader.fail("out-of-range", offset)
       }
     }
@@ -240,12 +242,12 @@ const literalsNode = (members: ReadonlyArray<AST.Literal>, path: string): Node =
 
 // -- composites --------------------------------------------------------------------------------------------------------
 
-const arrayNode = (ast: AST.Arrays, path: string): Node => {
+const arrayNode = (ast: AST.Arrays, path: string, depth: number): Node => {
   const [item, second] = ast.rest
   if (ast.elements.length > 0 || item === undefined || second !== undefined) return refuse(path, "a tuple")
   const { lengthMaximum, lengthMinimum } = boundsOf(ast, path)
   if (!(lengthMaximum < Infinity) || lengthMinimum !== 0) return refuse(path, "an array without boundedArray")
-  const { least, measure, read, write } = compile(item, `${path}[]`)
+  const { least, measure, read, write } = compile(item, `${path}[]`, depth + 1)
   return {
     least: 1,
     measure: (value) => {
@@ -277,9 +279,9 @@ interface StructParts {
 }
 
 /** A struct as an array of its fields. With a wire tag, that number comes first and `_tag` is left out. */
-const structParts = (ast: AST.Objects, path: string): StructParts => {
+const structParts = (ast: AST.Objects, path: string, depth: number): StructParts => {
   const tag = tagOf(ast, path)
-  const fields = fieldsNode(ast, path, tag)
+  const fields = fieldsNode(ast, path, depth, tag)
   const count = ast.propertySignatures.length
   const header = countSize(count) + (tag === undefined ? 0 : uintSize(tag.number))
   const node: Node = {
@@ -299,7 +301,7 @@ const structParts = (ast: AST.Objects, path: string): StructParts => {
       if (reader.array(COUNT_MAX, 1) !== count) reader.fail("wrong-length", offset)
       if (tag !== undefined) {
         const at = reader.at
-        if (reader.int() !== tag.number) reader.fail("unknown-tag", at)
+        if (reader.uint() !== tag.number) reader.fail("unknown-tag", at)
       }
       return fields.read(reader)
     }
@@ -318,13 +320,13 @@ const tagOf = (ast: AST.Objects, path: string): Tag | undefined => {
   if (number === undefined) return undefined
   const type = ast.propertySignatures.find(({ name }) => name === "_tag")?.type
   const name = type?._tag === "Literal" ? type.literal : undefined
-  return typeof name === "string" && Number.isSafeInteger(number) && number >= 0
+  return typeof name === "string" && isUint(number)
     ? { name, number }
     : refuse(path, "a wire tag without `_tag`")
 }
 
 /** The fields of a struct, one after the other, without a header. */
-const fieldsNode = (ast: AST.Objects, path: string, tag: Tag | undefined): Node => {
+const fieldsNode = (ast: AST.Objects, path: string, depth: number, tag: Tag | undefined): Node => {
   noChecks(ast, path)
   if (ast.indexSignatures.length > 0) return refuse(path, "an index signature")
   const names: Array<string> = []
@@ -334,7 +336,7 @@ const fieldsNode = (ast: AST.Objects, path: string, tag: Tag | undefined): Node 
     if (type.context?.isOptional === true) return refuse(`${path}.${name}`, "an optional field")
     if (name === "_tag" && tag !== undefined) continue
     names.push(name)
-    nodes.push(compile(type, `${path}.${name}`))
+    nodes.push(compile(type, `${path}.${name}`, depth + 1))
   }
   return {
     least: nodes.reduce((sum, { least }) => sum + least, 0),
@@ -357,17 +359,17 @@ const fieldsNode = (ast: AST.Objects, path: string, tag: Tag | undefined): Node 
 }
 
 /** `NullOr(x)`, literals, or a union of tagged structs. Nothing else can be told apart by its first bytes alone. */
-const unionNode = (ast: AST.Union, path: string): Node => {
+const unionNode = (ast: AST.Union, path: string, depth: number): Node => {
   noChecks(ast, path)
   const members = ast.types.filter(({ _tag }) => _tag !== "Null")
   const [only] = members
   if (members.length < ast.types.length) {
     return members.length === 1 && only !== undefined
-      ? nullOrNode(compile(only, path))
+      ? nullOrNode(compile(only, path, depth))
       : refuse(path, "a union of null and several others")
   }
   const literals = members.flatMap((member) => member._tag === "Literal" ? [member] : [])
-  return literals.length === members.length ? literalsNode(literals, path) : taggedNode(members, path)
+  return literals.length === members.length ? literalsNode(literals, path) : taggedNode(members, path, depth)
 }
 
 const nullOrNode = (node: Node): Node => ({
@@ -381,11 +383,11 @@ const nullOrNode = (node: Node): Node => ({
   }
 })
 
-const taggedNode = (types: ReadonlyArray<AST.AST>, path: string): Node => {
+const taggedNode = (types: ReadonlyArray<AST.AST>, path: string, depth: number): Node => {
   const byNumber = new Map<number, StructParts>()
   const byName = new Map<unknown, StructParts>()
   for (const type of types) {
-    const parts = type._tag === "Objects" ? structParts(type, path) : undefined
+    const parts = type._tag === "Objects" ? structParts(type, path, depth) : undefined
     if (parts?.tag === undefined) return refuse(path, "a union of untagged types")
     if (byNumber.has(parts.tag.number) || byName.has(parts.tag.name)) return refuse(path, "a tag that stands twice")
     byNumber.set(parts.tag.number, parts)
@@ -403,7 +405,7 @@ const taggedNode = (types: ReadonlyArray<AST.AST>, path: string): Node => {
       const count = reader.array(COUNT_MAX, 1)
       if (count === 0) return reader.fail("wrong-length", offset)
       const at = reader.at
-      const member = byNumber.get(reader.int()) ?? reader.fail("unknown-tag", at)
+      const member = byNumber.get(reader.uint()) ?? reader.fail("unknown-tag", at)
       if (count !== member.count) return reader.fail("wrong-length", offset)
       return member.fields.read(reader)
     }

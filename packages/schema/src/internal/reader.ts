@@ -15,11 +15,8 @@ export const REASONS = [
   "wrong-length",
   "out-of-range",
   "too-long",
-  "too-deep",
-  "too-large",
   "unknown-tag",
-  "not-utf8",
-  "forbidden-key"
+  "not-utf8"
 ] as const
 export type Reason = (typeof REASONS)[number]
 
@@ -82,16 +79,11 @@ export class Reader {
     return value < minimum ? this.fail("not-canonical", offset) : value
   }
 
-  /** A safe integer in its shortest form. */
-  int(): number {
+  /** A non-negative safe integer in its shortest form. */
+  uint(): number {
     const offset = this.at
     const first = this.byte()
     if (first < 0x80) return first
-    if (first >= 0xe0) return first - 0x100
-    return first < 0xd0 ? this.wideUint(first, offset) : this.wideNegative(first, offset)
-  }
-
-  private wideUint(first: number, offset: number): number {
     if (first === 0xcc) return this.shortest(this.byte(), 0x80, offset)
     if (first === 0xcd) return this.shortest(this.u16(), 0x100, offset)
     if (first === 0xce) return this.shortest(this.u32(), 0x1_0000, offset)
@@ -100,21 +92,6 @@ export class Reader {
     const low = this.u32()
     if (high === 0) this.fail("not-canonical", offset)
     return high > 0x1f_ffff ? this.fail("out-of-range", offset) : high * 0x1_0000_0000 + low
-  }
-
-  private wideNegative(first: number, offset: number): number {
-    if (first === 0xd0) return this.negative((this.byte() << 24) >> 24, -33, offset)
-    if (first === 0xd1) return this.negative((this.u16() << 16) >> 16, -0x81, offset)
-    if (first === 0xd2) return this.negative(this.u32() | 0, -0x8001, offset)
-    if (first !== 0xd3) return this.fail("wrong-type", offset)
-    const high = this.u32() | 0
-    const low = this.u32()
-    if (high < -0x20_0000 || (high === -0x20_0000 && low === 0)) this.fail("out-of-range", offset)
-    return this.negative(high * 0x1_0000_0000 + low, -0x8000_0001, offset)
-  }
-
-  private negative(value: number, maximum: number, offset: number): number {
-    return value > maximum ? this.fail("not-canonical", offset) : value
   }
 
   /** A byte string of at least `minimum` and at most `maximum` bytes. */
@@ -158,22 +135,13 @@ export class Reader {
 
   /** How many items the array has that begins here. Each takes `leastBytes` or more, so no count can lie by much. */
   array(maximum: number, leastBytes: number): number {
-    return this.count(0x90, 0xdc, maximum, leastBytes)
-  }
-
-  /** How many pairs the map has that begins here. */
-  map(maximum: number, leastBytes: number): number {
-    return this.count(0x80, 0xde, maximum, leastBytes)
-  }
-
-  private count(small: number, wide: number, maximum: number, leastBytes: number): number {
     const offset = this.at
     const first = this.byte()
-    const count = (first & 0xf0) === small
+    const count = (first & 0xf0) === 0x90
       ? first & 0x0f
-      : first === wide
+      : first === 0xdc
       ? this.shortest(this.u16(), 16, offset)
-      : first === wide + 1
+      : first === 0xdd
       ? this.shortest(this.u32(), 0x1_0000, offset)
       : this.fail("wrong-type", offset)
     if (count > maximum) this.fail("too-long", offset)

@@ -8,10 +8,6 @@ import * as Utf8 from "./utf8.ts"
 export const uintSize = (value: number): number =>
   value < 0x80 ? 1 : value <= 0xff ? 2 : value <= 0xffff ? 3 : value <= 0xffff_ffff ? 5 : 9
 
-/** Bytes of a negative integer. */
-export const negativeSize = (value: number): number =>
-  value >= -32 ? 1 : value >= -0x80 ? 2 : value >= -0x8000 ? 3 : value >= -0x8000_0000 ? 5 : 9
-
 /** Bytes of a byte string of `length` bytes, its header included. */
 export const binSize = (length: number): number => (length <= 0xff ? 2 : length <= 0xffff ? 3 : 5) + length
 
@@ -19,7 +15,7 @@ export const binSize = (length: number): number => (length <= 0xff ? 2 : length 
 export const textSize = (length: number): number =>
   (length < 32 ? 1 : length <= 0xff ? 2 : length <= 0xffff ? 3 : 5) + length
 
-/** Bytes of the header of an array or a map of `count` items. */
+/** Bytes of the header of an array of `count` items. */
 export const countSize = (count: number): number => count < 16 ? 1 : count <= 0xffff ? 3 : 5
 
 export class Writer {
@@ -66,26 +62,6 @@ export class Writer {
     }
   }
 
-  /** A negative safe integer. */
-  negative(value: number): void {
-    if (value >= -32) this.byte(0x100 + value)
-    else if (value >= -0x80) {
-      this.byte(0xd0)
-      this.byte(value)
-    } else if (value >= -0x8000) {
-      this.byte(0xd1)
-      this.u16(value)
-    } else if (value >= -0x8000_0000) {
-      this.byte(0xd2)
-      this.u32(value)
-    } else {
-      const high = Math.floor(value / 0x1_0000_0000)
-      this.byte(0xd3)
-      this.u32(high)
-      this.u32(value - high * 0x1_0000_0000)
-    }
-  }
-
   bin(value: Uint8Array): void {
     const length = value.length
     if (length <= 0xff) {
@@ -119,20 +95,12 @@ export class Writer {
   }
 
   array(count: number): void {
-    this.count(count, 0x90, 0xdc)
-  }
-
-  map(count: number): void {
-    this.count(count, 0x80, 0xde)
-  }
-
-  private count(count: number, small: number, wide: number): void {
-    if (count < 16) this.byte(small | count)
+    if (count < 16) this.byte(0x90 | count)
     else if (count <= 0xffff) {
-      this.byte(wide)
+      this.byte(0xdc)
       this.u16(count)
     } else {
-      this.byte(wide + 1)
+      this.byte(0xdd)
       this.u32(count)
     }
   }

@@ -281,28 +281,10 @@ const codes: VectorFile = {
   fromForm: (form) => Result.getOrThrow(Sotto.PairingCode.parse(form))
 }
 
-const msgpack: VectorFile = {
-  file: "msgpack.json",
-  about: "Plain values of the control plane.",
-  values: {
-    "null": null,
-    "booleans": [true, false],
-    "integers": [0, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1],
-    "negative integers": [-1, -32, -33, -128, -129, -32_768, -32_769, -(2 ** 31), -(2 ** 31) - 1, -(2 ** 53 - 1)],
-    "floats": [0.5, -1.25, 1e300, 2 ** 53],
-    "texts": ["", "é", "€", "😀", "x".repeat(31), "x".repeat(32), "x".repeat(256)],
-    "bytes": [new Uint8Array(0), Fixture.pattern(255, 108), Fixture.pattern(256, 109)],
-    "object": { z: 1, a: [{}], "é": null, "￿": 2, "😀": 3, "10": 4, "9": 5 }
-  },
-  toForm: (value) => Sotto.Bytes.toHex(Sotto.Msgpack.encode(value)),
-  fromForm: (form) => Result.getOrThrow(Sotto.Msgpack.decode(bytesOf(form)))
-}
-
 const F = Fixture
 export const vectorFiles: ReadonlyArray<VectorFile> = [
   labels,
   ids,
-  msgpack,
   ofType("certificate-body.json", "Device.CertificateBody", "What a certificate says.", { laptop: F.certificateBody }),
   ofType("certificate.json", "Device.Certificate", "A certificate. The signature is a pattern.", {
     laptop: F.certificate

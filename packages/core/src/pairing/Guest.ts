@@ -122,8 +122,8 @@ const preSharedKey = Effect.fnUntraced(function*<E, E2>(run: Run<E, E2>) {
 const establish = Effect.fnUntraced(function*<E, E2>(run: Run<E, E2>, psk: Secret.Secret) {
   const prologue = Exchange.prologue({ ...run, expiresMillis: run.offer.expiresMillis })
   const handshake = Handshake.pairing(run.crypto, { role: "initiator", psk, prologue })
-  Secret.wipe(psk)
   const first = handshake.write()
+  Secret.wipe(psk)
   if (Result.isFailure(first)) return yield* failed("protocol")
   yield* run.line.send({ _tag: "NoiseA", message: first.success })
   const { message } = yield* answer(run.line, "NoiseB")

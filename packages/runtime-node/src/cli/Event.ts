@@ -1,0 +1,208 @@
+/**
+ * What the command line says, as values: each is one line of `--json` (docs/reference/command-line.md lists them) and
+ * is turned into words for people by `render.ts`. Field names are part of the interface: fields are added, never
+ * renamed. Times are ISO 8601 in UTC with milliseconds; identifiers are their text forms.
+ *
+ * Secrets are in two of them on purpose: `code.code` and `code.url`, which are there to be shown.
+ */
+
+/** A relay took up its work. `metrics` is the metrics page's URL, when it was asked for. */
+export interface Listening {
+  readonly type: "listening"
+  readonly url: string
+  /** What devices are given: the URL and the relay's key. */
+  readonly address: string
+  readonly metrics: string | null
+  readonly data: string
+}
+
+/** The relay ended in an orderly way: everything that it acknowledged is on disk. */
+export interface Stopped {
+  readonly type: "stopped"
+}
+
+/** A device has a home space of its own. `stored`: its relay knows the space. */
+export interface Initialized {
+  readonly type: "initialized"
+  readonly device: string
+  readonly label: string
+  readonly space: string
+  readonly relay: string
+  readonly home: string
+  readonly stored: boolean
+}
+
+/** A pairing code is up. Show it to nobody but the new device. */
+export interface CodeShown {
+  readonly type: "code"
+  readonly code: string
+  readonly url: string
+  /** Where the code is good; a device that is not set up yet needs it beside the code. */
+  readonly relay: string
+  readonly expires: string
+}
+
+/** One of the pictures that both sides show. */
+export interface Picture {
+  readonly symbol: string
+  readonly name: string
+}
+
+/** A device asks to be let in. */
+export interface PairRequest {
+  readonly type: "request"
+  readonly device: string
+  readonly label: string
+  readonly emoji: ReadonlyArray<Picture>
+}
+
+/** The command waits for a line on its input: `y` and Enter to agree, anything else or its end to decline. */
+export interface Question {
+  readonly type: "question"
+  readonly question: string
+}
+
+/** The device was let in. */
+export interface Paired {
+  readonly type: "paired"
+  readonly device: string
+  readonly label: string
+}
+
+/** A joining device's progress. */
+export interface Step {
+  readonly type: "step"
+  readonly step: number
+  readonly of: number
+  readonly name: string
+  readonly detail: string
+  readonly emoji: ReadonlyArray<Picture>
+}
+
+/** This device was let in. */
+export interface Joined {
+  readonly type: "joined"
+  readonly device: string
+  readonly label: string
+  readonly space: string
+  readonly relay: string
+  readonly devices: ReadonlyArray<{ readonly device: string; readonly label: string }>
+}
+
+/** A value was saved on this device; `stored`, and the `position`, once a relay has it too. */
+export interface Pushed {
+  readonly type: "pushed"
+  readonly id: string
+  readonly device: string
+  readonly seq: number
+  readonly index: number
+  readonly collection: string
+  readonly key: string
+  readonly stored: boolean
+  readonly position: number | null
+}
+
+/** A value's bytes: text when they are UTF-8, else in base64. */
+export type Value = string | { readonly base64: string }
+
+/** One operation of an entry, in the order of the relay's log: the same lines on every device. */
+export interface EntryLine {
+  readonly type: "entry"
+  readonly position: number
+  readonly index: number
+  readonly id: string
+  readonly device: string
+  readonly seq: number
+  readonly time: string
+  readonly collection: string
+  readonly key: string
+  readonly action: "put" | "content" | "delete"
+  /** `null` for what has no value. */
+  readonly value: Value | null
+}
+
+/** How far one relay is, as this device sees it. */
+export interface RelayLine {
+  readonly relay: string
+  readonly phase: string
+  readonly pending: number
+  readonly received: number
+  readonly head: number
+  readonly retry: string | null
+  readonly failure: { readonly tag: string; readonly message: string; readonly retrying: boolean } | null
+}
+
+/** Is my work safe, and if not, why not. */
+export interface StatusLine {
+  readonly type: "status"
+  readonly state: "offline" | "connecting" | "pending" | "synced" | "failed"
+  readonly device: string
+  readonly label: string
+  readonly space: string
+  readonly pending: number
+  readonly quarantined: number
+  readonly relays: ReadonlyArray<RelayLine>
+  readonly failure: { readonly tag: string; readonly message: string; readonly retrying: boolean } | null
+}
+
+export interface DeviceLine {
+  readonly type: "device"
+  readonly device: string
+  readonly label: string
+  readonly role: string
+  readonly created: string
+  readonly own: boolean
+  readonly removed: boolean
+}
+
+export type CheckResult = "ok" | "warning" | "failed" | "skipped"
+
+/** One step of `sotto doctor`. `next` says what to do about it. */
+export interface Check {
+  readonly type: "check"
+  readonly name: string
+  readonly result: CheckResult
+  readonly detail: string
+  readonly next: string | null
+}
+
+/** What the checks come to. `cause` is the name of the first one that failed. */
+export interface Diagnosis {
+  readonly type: "diagnosis"
+  readonly healthy: boolean
+  readonly cause: string | null
+  readonly message: string
+}
+
+/** Something that a person should know, while the command goes on. */
+export interface Notice {
+  readonly type: "notice"
+  readonly message: string
+}
+
+/** Why the command failed. `number` is there for what has a stable number (docs/reference/errors.md). */
+export interface Failed {
+  readonly type: "error"
+  readonly tag: string
+  readonly number?: number
+  readonly message: string
+}
+
+export type Event =
+  | Listening
+  | Stopped
+  | Initialized
+  | CodeShown
+  | PairRequest
+  | Question
+  | Paired
+  | Step
+  | Joined
+  | Pushed
+  | EntryLine
+  | StatusLine
+  | DeviceLine
+  | Check
+  | Diagnosis
+  | Notice
+  | Failed

@@ -1,0 +1,58 @@
+/**
+ * Exit codes, once: scripts rely on them. `HELP` is what `--help` and the reference page say.
+ */
+import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+
+export const CODE = {
+  ok: 0,
+  /** It did not work; the message says why. */
+  failed: 1,
+  /** The command line was not understood, or a code or an address has a typing error. */
+  usage: 2,
+  /** No relay in reach, but what was written is saved on this device and goes out later. */
+  offline: 3,
+  /** The other side said no: a relay, or the device that was to let this one in. */
+  refused: 4,
+  /** Ended by Ctrl+C or a signal. */
+  interrupted: 130
+} as const
+
+export const HELP = "Exit codes: 0 ok; 1 failed; 2 usage; 3 offline, what was written is saved on this device; " +
+  "4 refused by the other side."
+
+const CODE_OF_TAG: ReadonlyMap<string, number> = new Map<string, number>([
+  ...["ShowHelp", "UserError", "PairingCodeTypo", "TextError", "UsageWrong"].map((tag) => [tag, CODE.usage] as const),
+  ...["NotConnected", "RelayUnreachable", "ConnectionClosed", "NotStored", "RateLimited", "Overloaded", "ShuttingDown"]
+    .map((tag) => [tag, CODE.offline] as const),
+  ...[
+    "PairingFailed",
+    "MailboxUnavailable",
+    "InvalidMessage",
+    "UnknownRoute",
+    "Unauthorized",
+    "DeviceRevoked",
+    "NotOwner",
+    "EnvelopeTooLarge",
+    "QuotaExceeded",
+    "InvalidWakeEndpoint",
+    "Refused"
+  ].map((tag) => [tag, CODE.refused] as const)
+])
+
+/** The tag of a failure; the name of anything else that was thrown. */
+export const tagOf = (failure: unknown): string => {
+  if (typeof failure === "object" && failure !== null && "_tag" in failure && typeof failure._tag === "string") {
+    return failure._tag
+  }
+  return failure instanceof Error ? failure.name : "Unknown"
+}
+
+/** The exit code of a failure, by its tag. */
+export const codeOfTag = (tag: string): number => CODE_OF_TAG.get(tag) ?? CODE.failed
+
+/** The exit code of a whole run. */
+export const codeOf = (exit: Exit.Exit<number, unknown>): number => {
+  if (Exit.isSuccess(exit)) return exit.value
+  return Cause.hasInterruptsOnly(exit.cause) ? CODE.interrupted : codeOfTag(tagOf(Cause.squash(exit.cause)))
+}

@@ -1,0 +1,187 @@
+/**
+ * Events as text for people and as lines of JSON. Pure: the time zone is the only thing that it takes from the machine.
+ *
+ * Labels and values come from other devices: what would steer a terminal (control characters, marks that turn the
+ * direction of writing) is shown, not obeyed.
+ */
+import encodeQR from "qr"
+import type {
+  Check,
+  CheckResult,
+  CodeShown,
+  DeviceLine,
+  EntryLine,
+  Event,
+  Picture,
+  RelayLine,
+  StatusLine,
+  Value
+} from "./Event.ts"
+
+export interface Style {
+  readonly color: boolean
+  /** Draw the QR code of a pairing. */
+  readonly qr: boolean
+}
+
+const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const
+type Ink = keyof typeof CODES
+
+const paint = (style: Style, ink: Ink, text: string): string =>
+  style.color ? `\u001b[${CODES[ink]}m${text}\u001b[0m` : text
+
+const STEERING = /(?![\n\t])[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
+/** Text that came from elsewhere, safe to show. */
+export const shown = (text: string): string =>
+  text.replace(STEERING, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
+
+const line = (text: string): string => shown(text).replace(/[\n\t]+/g, " ")
+
+const quoted = (label: string): string => `"${line(label)}"`
+
+/** As few symbols of an identifier as tell devices apart. */
+const short = (id: string): string => id.slice(0, 12)
+
+const clock = (iso: string): string =>
+  new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" }).format(Date.parse(iso))
+
+const minute = (iso: string): string => {
+  const parts = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "short" })
+  return parts.format(Date.parse(iso))
+}
+
+const pictures = (emoji: ReadonlyArray<Picture>): string =>
+  emoji.map(({ name, symbol }) => `${symbol} ${name}`).join("   ")
+
+const valueText = (value: Value): string => typeof value === "string" ? shown(value) : `base64:${value.base64}`
+
+const qrOf = (style: Style, url: string): ReadonlyArray<string> => {
+  if (!style.qr) return []
+  // Explicit colours: a code that is drawn in the terminal's own is inverted on half of them.
+  const rows = encodeQR(url, "ascii", { ecc: "low", border: 2 }).trimEnd().split("\n")
+  return rows.map((row) => style.color ? `\u001b[97;40m${row}\u001b[0m` : row)
+}
+
+const codeText = (style: Style, event: CodeShown): string =>
+  [
+    `${paint(style, "bold", "Step 1 of 3")}  On the new device run:`,
+    `  sotto join ${paint(style, "bold", event.code)} --relay '${event.relay}'`,
+    style.qr ? "or scan:" : "or give it this link:",
+    ...qrOf(style, event.url),
+    `  ${event.url}`,
+    `The code works once, until ${clock(event.expires)}. Show it to nobody else.`
+  ].join("\n")
+
+const entryText = (style: Style, event: EntryLine): string => {
+  const item = [event.collection, event.key].filter((part) => part !== "").map(line).join("/")
+  const what = event.action === "put" && event.value !== null
+    ? valueText(event.value)
+    : paint(style, "dim", event.action === "delete" ? "(deleted)" : "(content)")
+  const head = `${String(event.position).padStart(6)}  ${minute(event.time)}  ${short(event.device)}`
+  return `${paint(style, "dim", head)}  ${item === "" ? "" : `${paint(style, "bold", item)}  `}${what}`
+}
+
+const STATES: Record<StatusLine["state"], readonly [Ink, string]> = {
+  synced: ["green", "all safe"],
+  pending: ["yellow", "sending"],
+  connecting: ["yellow", "connecting"],
+  offline: ["yellow", "offline"],
+  failed: ["red", "needs you"]
+}
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+const safetyText = (event: StatusLine): string => {
+  if (event.pending > 0) return `${counted(event.pending, "change")} saved on this device, not yet at a relay`
+  return event.state === "synced" ? "everything of this device is stored at a relay" : "nothing of this device waits"
+}
+
+const relayText = (relay: RelayLine): string => {
+  const progress = `${relay.phase}, has ${relay.head}, received ${relay.received}`
+  const retry = relay.retry === null ? "" : `; next try at ${clock(relay.retry)}`
+  const failure = relay.failure === null ? "" : `\n         ${line(relay.failure.message)}`
+  return `relay    ${relay.relay.split("#")[0]}  ${progress}${retry}${failure}`
+}
+
+const statusText = (style: Style, event: StatusLine): string => {
+  const [ink, words] = STATES[event.state]
+  return [
+    `${quoted(event.label)}  ${paint(style, ink, words)}  ${safetyText(event)}`,
+    ...event.relays.map(relayText),
+    ...event.quarantined === 0
+      ? []
+      : [`aside    ${counted(event.quarantined, "envelope")} set aside; \`sotto doctor\` says why`],
+    ...event.failure === null ? [] : [`problem  ${line(event.failure.message)}`]
+  ].join("\n")
+}
+
+const deviceText = (style: Style, event: DeviceLine): string => {
+  const notes = [event.own ? "this device" : "", event.removed ? "removed" : ""].filter((note) => note !== "")
+  const label = quoted(event.label).padEnd(24)
+  return `${paint(style, "bold", label)}  ${event.role.padEnd(6)}  since ${minute(event.created)}  ${
+    short(event.device)
+  }${notes.length === 0 ? "" : `  (${notes.join(", ")})`}`
+}
+
+const MARKS: Record<CheckResult, readonly [Ink, string]> = {
+  ok: ["green", "✓"],
+  warning: ["yellow", "!"],
+  failed: ["red", "✗"],
+  skipped: ["dim", "-"]
+}
+
+const checkText = (style: Style, event: Check): string => {
+  const [ink, mark] = MARKS[event.result]
+  const next = event.next === null ? "" : `\n    ${line(event.next)}`
+  return `${paint(style, ink, mark)} ${event.name.padEnd(12)}  ${line(event.detail)}${next}`
+}
+
+type ByType = { readonly [E in Event as E["type"]]: E }
+type EventOf<T extends keyof ByType = keyof ByType> = { [P in T]: ByType[P] & { readonly type: P } }[T]
+
+const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) => string } = {
+  listening: ({ address, data, metrics }, style) =>
+    [
+      "The relay is ready. Give your devices this address:",
+      `  ${paint(style, "bold", address)}`,
+      `Data in ${data}${metrics === null ? "" : `, metrics at ${metrics}`}. Ctrl+C stops it.`
+    ].join("\n"),
+  stopped: () => "The relay has stopped. All that it acknowledged is on disk.",
+  initialized: ({ home, label, stored }) =>
+    `${quoted(label)} is set up in ${home}` +
+    (stored ? "." : ", but its relay was not reached yet; that is tried again with the next command.") +
+    "\nNext: `sotto pair` lets another device in; `sotto push TEXT` writes.",
+  code: (event, style) => codeText(style, event),
+  request: ({ emoji, label }, style) =>
+    `${paint(style, "bold", "Step 2 of 3")}  ${quoted(label)} wants to join. Both screens show:\n  ${pictures(emoji)}`,
+  question: ({ question }) => `${question} [y/N]`,
+  paired: ({ label }, style) =>
+    `${paint(style, "bold", "Step 3 of 3")}  ${paint(style, "green", "✓")} ${quoted(label)} is in.`,
+  step: ({ detail, emoji, of, step }, style) =>
+    `${paint(style, "bold", `Step ${step} of ${of}`)}  ${line(detail)}` +
+    (emoji.length === 0 ? "" : `\n  ${pictures(emoji)}`),
+  joined: ({ devices, label }, style) =>
+    `${paint(style, "green", "✓")} ${quoted(label)} is in, with ${
+      devices.map((one) => quoted(one.label)).join(", ")
+    }. \`sotto pull\` shows what is there.`,
+  pushed: ({ position, stored }, style) =>
+    stored
+      ? `${paint(style, "green", "✓")} stored at the relay, position ${position}`
+      : `${paint(style, "yellow", "!")} saved on this device; it goes out when a relay is in reach`,
+  entry: (event, style) => entryText(style, event),
+  status: (event, style) => statusText(style, event),
+  device: (event, style) => deviceText(style, event),
+  check: (event, style) => checkText(style, event),
+  diagnosis: ({ healthy, message }, style) => `\n${paint(style, healthy ? "green" : "red", line(message))}`,
+  notice: ({ message }, style) => paint(style, "dim", line(message)),
+  error: ({ message, number, tag }, style) =>
+    `${paint(style, "red", tag)}${number === undefined ? "" : ` (${number})`}: ${line(message)}`
+}
+
+/** An event as people read it. */
+export const toText = <T extends keyof ByType>(event: EventOf<T>, style: Style): string =>
+  TEXT[event.type](event, style)
+
+/** An event as one line of JSON. */
+export const toJson = (event: Event): string => JSON.stringify(event)

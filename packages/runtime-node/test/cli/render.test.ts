@@ -1,0 +1,109 @@
+import type { Event } from "@sotto/runtime-node/cli/Event"
+import { toJson, toText } from "@sotto/runtime-node/cli/render"
+import * as fc from "fast-check"
+import { assert, describe, it } from "vitest"
+
+const plain = { color: false, qr: false }
+
+const entry = (fields: Partial<Extract<Event, { type: "entry" }>>): Event => ({
+  type: "entry",
+  position: 7,
+  index: 0,
+  id: "env_x",
+  device: "dev_041061050r3gg28a1c60t3gf208h44rm2mb1e60s38d1rfg78y9w",
+  seq: 1,
+  time: "2026-11-21T10:12:00.000Z",
+  collection: "notes",
+  key: "k",
+  action: "put",
+  value: "hello",
+  ...fields
+})
+
+const code: Event = {
+  type: "code",
+  code: "0123-4567-89AB-CDEF",
+  url: `sotto://pair?r=ws://127.0.0.1:4400/&k=rly_${"a".repeat(56)}&m=mbx_${"b".repeat(31)}&e=1790000000000#sec_${
+    "c".repeat(56)
+  }`,
+  relay: `ws://127.0.0.1:4400/#rly_${"a".repeat(56)}`,
+  expires: "2026-11-21T10:12:00.000Z"
+}
+
+describe("text", () => {
+  it("obeys no control character of what other devices wrote", () => {
+    // oxlint would not see these; a terminal would: escape, bell, C1's CSI, and a change of the direction of writing.
+    const nasty = "\u001b[2J\u0007\u009b31m\u202egnp.exe"
+    const texts = [
+      toText(entry({ value: nasty, collection: nasty, key: nasty }), plain),
+      toText({ type: "request", device: "dev_x", label: nasty, emoji: [] }, plain),
+      toText({
+        type: "device",
+        device: "dev_x",
+        label: nasty,
+        role: "admin",
+        created: "2026-11-21T10:12:00.000Z",
+        own: false,
+        removed: false
+      }, plain)
+    ]
+    for (const text of texts) assert.notMatch(text, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/)
+    assert.include(texts[0] ?? "", "\\u{1b}[2J")
+  })
+
+  it("keeps lines and letters of a value", () => {
+    assert.include(toText(entry({ value: "één\n\tтри 三" }), plain), "één\n\tтри 三")
+  })
+
+  it("has no colours unless asked", () => {
+    assert.notInclude(toText(code, plain), "\u001b")
+    assert.include(toText(code, { color: true, qr: false }), "\u001b[1m")
+  })
+
+  it("draws a code that fits a terminal of 80 columns", () => {
+    const rows = toText(code, { color: false, qr: true }).split("\n").filter((row) => /[█▀▄]/.test(row))
+    assert.isAbove(rows.length, 20)
+    assert.isAtMost(Math.max(...rows.map((row) => row.length)), 80)
+  })
+
+  it("says where a bare code is good", () => {
+    const text = toText(code, plain)
+    assert.include(text, "sotto join 0123-4567-89AB-CDEF --relay 'ws://127.0.0.1:4400/#rly_")
+  })
+
+  it("tells what is safe and what is not", () => {
+    const status: Extract<Event, { type: "status" }> = {
+      type: "status",
+      state: "offline",
+      device: "dev_x",
+      label: "Laptop",
+      space: "spc_x",
+      pending: 2,
+      quarantined: 0,
+      relays: [{
+        relay: "ws://127.0.0.1:1/#rly_x",
+        phase: "waiting",
+        pending: 2,
+        received: 5,
+        head: 5,
+        retry: null,
+        failure: { tag: "RelayUnreachable", message: "No answer.", retrying: true }
+      }],
+      failure: null
+    }
+    const text = toText(status, plain)
+    assert.include(text, "2 changes saved on this device, not yet at a relay")
+    assert.include(text, "No answer.")
+    assert.include(toText({ ...status, state: "synced", pending: 0 }, plain), "stored at a relay")
+  })
+})
+
+describe("json", () => {
+  it("is one line for each event, whatever is in it", () => {
+    fc.assert(fc.property(fc.string({ unit: "binary" }), (value) => {
+      const text = toJson(entry({ value, key: value }))
+      assert.notInclude(text, "\n")
+      assert.deepInclude(JSON.parse(text), { type: "entry", value, key: value })
+    }))
+  })
+})

@@ -1,0 +1,163 @@
+/**
+ * A relay's storage on one machine: `RelayStore` in one SQLite file (`NodeSqlite` says what that keeps to).
+ *
+ * Every operation that writes goes through one queue of short, synchronous transactions (`GroupCommit`): all appends that
+ * wait together share one sync to disk, and no read falls between the statements of a write. Reads run at once and see
+ * only what is durable.
+ */
+import { Crypto } from "@sotto/core/Crypto"
+import { RelayStore, type RelayStoreFailed } from "@sotto/core/relay/RelayStore"
+import { Position, type RouteId } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
+import * as Bytes from "@sotto/schema/Bytes"
+import { QuotaExceeded, UnknownRoute } from "@sotto/schema/RelayError"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import type { DatabaseSync } from "node:sqlite"
+import { APPLICATION_ID, MIGRATIONS } from "./migrations/relay.ts"
+import * as NodeSqlite from "./NodeSqlite.ts"
+import * as EnvelopeTable from "./relayStore/EnvelopeTable.ts"
+import * as GroupCommit from "./relayStore/GroupCommit.ts"
+import * as RouteTable from "./relayStore/RouteTable.ts"
+import * as Sweep from "./relayStore/Sweep.ts"
+import * as TagTable from "./relayStore/TagTable.ts"
+
+export interface NodeRelayStoreOptions {
+  /** Made 0700 when it is not there. Only relays of one machine's file system: the lock does not cross a network. */
+  readonly directory: string
+  /** Page cache, KiB. Default 16 MiB. */
+  readonly cacheKib?: number
+  /** The file may not grow beyond this many pages of 8 KiB; default: as the disk allows. */
+  readonly pagesMax?: number
+}
+
+type Service = RelayStore["Service"]
+type SetEpoch = Parameters<Service["setEpoch"]>[0]
+
+/** Opens the directory's store; it is closed with the scope, after what was submitted before. */
+export const make = Effect.fn("NodeRelayStore.make")(function*(
+  options: NodeRelayStoreOptions,
+  crypto: Pick<Crypto["Service"], "sha256">
+): Effect.fn.Return<Service, RelayStoreFailed, Scope.Scope> {
+  const sqlite = yield* Effect.mapError(
+    NodeSqlite.open({ cacheKib: 16 * 1024, ...options, applicationId: APPLICATION_ID, migrations: MIGRATIONS }),
+    GroupCommit.failed
+  )
+  const { database } = sqlite
+  const routes = yield* Effect.mapError(NodeSqlite.attempt("open", () => RouteTable.make(database)), GroupCommit.failed)
+  const group = yield* GroupCommit.make(sqlite, {
+    beforeCommit: routes.save,
+    committed: routes.settle,
+    rolledBack: routes.discard
+  })
+  const envelopes = EnvelopeTable.make(database, crypto, routes)
+  const tags = TagTable.make(database)
+  const sweep = Sweep.make(database, group, { routes, envelopes, tags })
+
+  /** A write to a route that must be there. */
+  const writeTo = <A, E = never>(
+    operation: string,
+    id: RouteId,
+    weightBytes: number,
+    write: (route: RouteTable.Route) => Result.Result<() => A, E>
+  ) =>
+    group.submit(operation, weightBytes, (): Result.Result<() => A, E | UnknownRoute> => {
+      const route = routes.find(id)
+      return route === undefined ? Result.fail(new UnknownRoute()) : write(route)
+    })
+  /** A read of a route that must be there. */
+  const readFrom = <A>(operation: string, id: RouteId, read: (route: RouteTable.Route) => A) =>
+    Effect.flatMap(
+      Effect.mapError(
+        NodeSqlite.attempt(operation, () => {
+          const route = routes.find(id)
+          return route === undefined ? undefined : { found: read(route) }
+        }),
+        GroupCommit.failed
+      ),
+      (answer): Effect.Effect<A, UnknownRoute> =>
+        answer === undefined ? Effect.fail(new UnknownRoute()) : Effect.succeed(answer.found)
+    )
+
+  return RelayStore.of({
+    open: (opened) =>
+      group.submit("open", 0, () => {
+        const route = routes.find(opened.route) ?? routes.open(opened)
+        return Result.succeed(() => RouteTable.stateOf(route))
+      }),
+    route: (id) => readFrom("route", id, RouteTable.stateOf),
+    append: ({ envelopes: incoming, expiresMillis, nowMillis, route: id }) =>
+      writeTo("append", id, incoming.reduce((sum, { bytes }) => sum + bytes.length, 0), (route) => {
+        const placed = envelopes.append(route, incoming, nowMillis, expiresMillis ?? RouteTable.NEVER)
+        if (placed instanceof QuotaExceeded) return Result.fail(placed)
+        return Result.succeed(() => ({
+          stored: placed.map(({ duplicate, position }) => ({ position: Position.make(position), duplicate })),
+          position: Position.make(route.position),
+          chain: route.chain.slice(),
+          lowest: Position.make(route.lowest)
+        }))
+      }),
+    read: (page) => readFrom("read", page.route, (route) => envelopes.read(route, page)),
+    setEpoch: (change) =>
+      writeTo("setEpoch", change.route, 0, (route) => {
+        const changed = changeEpoch(routes, route, change)
+        return Result.succeed(() => changed)
+      }),
+    ack: ({ nowMillis, position, route: id, tag }) =>
+      writeTo("ack", id, 0, (route) => {
+        const mark = Position.make(tags.raise(route, tag, position, nowMillis))
+        return Result.succeed(() => mark)
+      }),
+    prune: ({ expiresMillis, ids, nowMillis, route: id }) =>
+      writeTo("prune", id, 0, (route) => {
+        const found = envelopes.prune(route, ids, nowMillis, expiresMillis)
+        return Result.succeed(() => found)
+      }),
+    sweep,
+    totals: Effect.sync(routes.totals),
+    secret: makeSecret(database, group)
+  })
+})
+
+const changeEpoch = (routes: RouteTable.RouteTable, route: RouteTable.Route, change: SetEpoch): boolean => {
+  const expected = route.epoch === change.before && Bytes.equals(route.opHash, change.previousOpHash)
+  if (!expected && !change.force) return false
+  routes.touch(route)
+  const ended = {
+    epoch: route.epoch,
+    read: route.keys.read,
+    position: Position.make(route.position),
+    chain: route.chain,
+    millis: change.nowMillis
+  }
+  route.past = [...route.past, ended].filter(({ epoch }) => epoch < change.epoch).slice(-Limit.pastEpochsMax)
+  route.epoch = change.epoch
+  route.keys = change.keys
+  route.opHash = change.opHash.slice()
+  routes.saveEpoch(route)
+  return true
+}
+
+const makeSecret = (database: DatabaseSync, group: GroupCommit.GroupCommit): Service["secret"] => {
+  const select = database.prepare("SELECT value FROM secret WHERE name = ?")
+  const insert = database.prepare("INSERT INTO secret (name, value) VALUES (?, ?)")
+  const valueOf = (name: string) => {
+    const row = select.get(name)
+    return row === undefined ? undefined : NodeSqlite.bytes(row, "value")
+  }
+  return {
+    get: (name) => Effect.mapError(NodeSqlite.attempt("secret", () => valueOf(name)), GroupCommit.failed),
+    set: (name, value) =>
+      group.submit("secret", 0, () => {
+        const before = valueOf(name)
+        if (before === undefined) insert.run(name, value)
+        return Result.succeed(() => before ?? value.slice())
+      })
+  }
+}
+
+/** `RelayStore` in a directory of this machine. */
+export const layer = (options: NodeRelayStoreOptions): Layer.Layer<RelayStore, RelayStoreFailed, Crypto> =>
+  Layer.effect(RelayStore, Effect.flatMap(Crypto, (crypto) => make(options, crypto)))

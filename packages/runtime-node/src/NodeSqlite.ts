@@ -1,0 +1,280 @@
+/**
+ * A SQLite file through Node's own `node:sqlite`: opened with care, closed with its scope. `NodeStore` and
+ * `NodeRelayStore` stand on it; `NodeSqlClient` gives Effect's `SqlClient` over it.
+ *
+ * Invariants:
+ * 1. One process has the directory: a second one gets `locked`. The lock is SQLite's own on a file beside the data, so
+ *    that the system lets go of it when a process dies, however it dies. Reading the data file from outside
+ *    (`sqlite3 … .backup`) stays possible.
+ * 2. A file of something else (`foreign`), of a newer release (`version`) or that does not read (`corrupt`) is refused
+ *    before anything is written to it.
+ * 3. A commit is on disk when it answers: WAL with `synchronous = FULL`.
+ * 4. What SQLite fails with is a `SqliteFailed` with one of a few reasons; statements that are wrong are bugs and die.
+ * 5. Directory 0700, files 0600.
+ *
+ * `node:sqlite` is synchronous: a transaction is one function that runs to its end, so nothing comes between its
+ * statements, and a commit blocks the event loop for as long as the disk takes.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { statSync } from "node:fs"
+import { join } from "node:path"
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite"
+import { prepareDirectory, prepareFile, type Refusal } from "./PrivateFile.ts"
+
+/** What every store of ours turns into its own error; `detail` names files and SQLite's words, never data. */
+export class SqliteFailed extends Schema.TaggedError<SqliteFailed>()("SqliteFailed", {
+  reason: Schema.Literals(["full", "corrupt", "locked", "permission", "foreign", "version", "unavailable"]),
+  operation: Schema.String,
+  detail: Schema.String
+}) {
+  override get message() {
+    return `SQLite failed in ${this.operation} (${this.reason}: ${this.detail}). What was committed before is kept.`
+  }
+}
+export type Reason = SqliteFailed["reason"]
+
+export interface Options {
+  readonly directory: string
+  /** Four bytes in the file's header that say whose it is. */
+  readonly applicationId: number
+  /** The schema, one step for each version: step n brings version n to n + 1. SQL text, never edited once released. */
+  readonly migrations: ReadonlyArray<string>
+  /** Page cache, KiB. Default 8 MiB. */
+  readonly cacheKib?: number
+  /** The file may not grow beyond this many pages of 8 KiB; default: as the disk allows. */
+  readonly pagesMax?: number
+  /** A file up to this size is read whole at the start (`quick_check`); default 1 GiB, about a second. */
+  readonly checkBytesMax?: number
+}
+
+/** An open file. What `database` and `transaction` throw is for `attempt`. */
+export interface Sqlite {
+  readonly database: DatabaseSync
+  readonly path: string
+  /** All or nothing, and on disk when it answers; what `run` throws rolls back. */
+  readonly transaction: <A>(run: () => A) => A
+}
+
+export type Parameter = SQLInputValue
+/** A row by column. `integer`, `integerOr`, `bytes` and `text` read its values. */
+export type Row = Readonly<Record<string, SQLOutputValue>>
+
+const unfit = (row: Row, column: string): never => {
+  throw new SqliteFailed({ reason: "corrupt", operation: "read a row", detail: `${column} is ${typeof row[column]}` })
+}
+
+export const integer = (row: Row, column: string): number => {
+  const value = row[column]
+  return typeof value === "number" ? value : unfit(row, column)
+}
+
+/** An integer column in which NULL stands for `otherwise`. */
+export const integerOr = <A>(row: Row, column: string, otherwise: A): number | A =>
+  row[column] === null ? otherwise : integer(row, column)
+
+/** A fresh array. */
+export const bytes = (row: Row, column: string): Uint8Array => {
+  const value = row[column]
+  return value instanceof Uint8Array ? value : unfit(row, column)
+}
+
+const FILE = "sotto.db"
+const LOCK = "lock"
+const PAGE_BYTES = 8192
+const CHECKPOINT_PAGES = 1000
+const WAL_BYTES_KEPT = 64 * 1024 * 1024
+const CHECK_BYTES_MAX = 1024 * 1024 * 1024
+const BUSY_MILLIS = 2000
+
+/** Opens the data file of `directory`, or makes it. Closed with the scope. */
+export const open = Effect.fn("NodeSqlite.open")(function*(
+  options: Options
+): Effect.fn.Return<Sqlite, SqliteFailed, Scope.Scope> {
+  const { directory } = options
+  const path = join(directory, FILE)
+  yield* attempt("open", () => orRefuse(prepareDirectory(directory, FILE)))
+  yield* lock(directory)
+  yield* attempt("open", () => orRefuse(prepareFile(path)))
+  const database = yield* Effect.acquireRelease(
+    attempt("open", () => new DatabaseSync(path, { timeout: BUSY_MILLIS, enableForeignKeyConstraints: true })),
+    (database) => Effect.sync(() => database.close())
+  )
+  yield* attempt("open", () => {
+    const version = recognise(database, options)
+    configure(database, options, version === 0)
+    check(database, path, options)
+    migrate(database, options, version)
+  })
+  return make(database, path)
+})
+
+const REASON_OF_REFUSAL = {
+  missing: "unavailable",
+  full: "full",
+  permission: "permission",
+  exposed: "permission",
+  unavailable: "unavailable"
+} as const
+
+const orRefuse = (refusal: Refusal | undefined): void => {
+  if (refusal === undefined) return
+  throw new SqliteFailed({ reason: REASON_OF_REFUSAL[refusal.reason], operation: "open", detail: refusal.detail })
+}
+
+/** Holds the directory until the scope closes. */
+const lock = (directory: string): Effect.Effect<void, SqliteFailed, Scope.Scope> => {
+  const take = attempt("lock", () => {
+    const path = join(directory, LOCK)
+    orRefuse(prepareFile(path))
+    const held = new DatabaseSync(path, { timeout: 0 })
+    try {
+      held.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+      return held
+    } catch (cause) {
+      held.close()
+      throw failureOf("lock", cause)?.reason === "locked"
+        ? new SqliteFailed({ reason: "locked", operation: "lock", detail: `another process uses ${directory}` })
+        : cause
+    }
+  })
+  return Effect.asVoid(Effect.acquireRelease(take, (held) => Effect.sync(() => held.close())))
+}
+
+const pragma = (database: DatabaseSync, text: string): SQLOutputValue =>
+  Object.values(database.prepare(`PRAGMA ${text}`).get() ?? {})[0] ?? null
+
+/** The version of the schema in the file, 0 for an empty one. Writes nothing. */
+const recognise = (database: DatabaseSync, options: Options): number => {
+  const fail = (reason: Reason, detail: string) => {
+    throw new SqliteFailed({ reason, operation: "open", detail: `${options.directory} ${detail}` })
+  }
+  const applicationId = pragma(database, "application_id")
+  const version = pragma(database, "user_version")
+  if (applicationId === 0 && version === 0) {
+    const tables = database.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get()
+    if (tables === undefined) return 0
+  }
+  if (applicationId !== options.applicationId) return fail("foreign", "holds the data of something else")
+  if (typeof version !== "number" || version < 1) return fail("corrupt", "has no version in its data file")
+  if (version > options.migrations.length) {
+    return fail("version", `was written by a newer release (schema ${version}, this one knows ${options.migrations.length})`)
+  }
+  return version
+}
+
+const configure = (database: DatabaseSync, options: Options, isNew: boolean): void => {
+  if (isNew) database.exec(`PRAGMA page_size = ${PAGE_BYTES}`)
+  database.exec(`PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = ${-(options.cacheKib ?? 8192)}`)
+  if (pragma(database, "journal_mode = WAL") !== "wal") {
+    throw new SqliteFailed({
+      reason: "unavailable",
+      operation: "open",
+      detail: `the file system of ${options.directory} has no shared memory for SQLite's write-ahead log`
+    })
+  }
+  database.exec(
+    `PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
+     PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}`
+  )
+  if (options.pagesMax !== undefined) database.exec(`PRAGMA max_page_count = ${options.pagesMax}`)
+}
+
+const check = (database: DatabaseSync, path: string, options: Options): void => {
+  if (statSync(path).size > (options.checkBytesMax ?? CHECK_BYTES_MAX)) return
+  const found = pragma(database, "quick_check(1)")
+  if (found !== "ok") throw new SqliteFailed({ reason: "corrupt", operation: "open", detail: `${path}: ${String(found)}` })
+}
+
+/** All missing steps, the file's owner and its version in one transaction. */
+const migrate = (database: DatabaseSync, options: Options, version: number): void => {
+  const missing = options.migrations.slice(version)
+  if (missing.length === 0) return
+  database.exec("BEGIN IMMEDIATE")
+  try {
+    for (const step of missing) database.exec(step)
+    database.exec(`PRAGMA application_id = ${options.applicationId}; PRAGMA user_version = ${options.migrations.length}`)
+    database.exec("COMMIT")
+  } catch (cause) {
+    if (database.isTransaction) database.exec("ROLLBACK")
+    throw cause
+  }
+}
+
+const make = (database: DatabaseSync, path: string): Sqlite => {
+  const begin = database.prepare("BEGIN IMMEDIATE")
+  const commit = database.prepare("COMMIT")
+  const rollback = database.prepare("ROLLBACK")
+  return {
+    database,
+    path,
+    transaction: (run) => {
+      begin.run()
+      try {
+        const result = run()
+        commit.run()
+        return result
+      } catch (cause) {
+        if (database.isTransaction) rollback.run()
+        throw cause
+      }
+    }
+  }
+}
+
+/** Runs synchronous work on a file, its failure in the error channel. What is not SQLite's failure dies. */
+export const attempt = <A>(operation: string, run: () => A): Effect.Effect<A, SqliteFailed> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(run())
+    } catch (cause) {
+      const failed = failureOf(operation, cause)
+      return failed === undefined ? Effect.die(cause) : Effect.fail(failed)
+    }
+  })
+
+/** What SQLite (or the row readers above) failed with, or `undefined` for a bug. */
+export const failureOf = (operation: string, cause: unknown): SqliteFailed | undefined => {
+  if (cause instanceof SqliteFailed) return cause
+  const code = codeOf(cause)
+  const reason = code === undefined ? undefined : reasonOf(code)
+  if (reason === undefined || !(cause instanceof Error)) return undefined
+  return new SqliteFailed({ reason, operation, detail: `${cause.message}, SQLite ${code}` })
+}
+
+const codeOf = (cause: unknown): number | undefined =>
+  cause instanceof Error && "errcode" in cause && typeof cause.errcode === "number" ? cause.errcode : undefined
+
+/** By result code (sqlite.org/rescode.html): the extended ones where they say more than the primary one. */
+const reasonOf = (code: number): Reason | undefined => {
+  switch (code) {
+    case 8202: // IOERR_DATA: a checksum of the file system or a shim
+    case 8458: // IOERR_CORRUPTFS
+      return "corrupt"
+    case 4874: // IOERR_SHMSIZE: the index of the log cannot grow
+    case 5386: // IOERR_SHMMAP
+      return "full"
+  }
+  switch (code & 0xff) {
+    case 3: // PERM
+    case 8: // READONLY
+      return "permission"
+    case 5: // BUSY
+    case 6: // LOCKED
+      return "locked"
+    case 7: // NOMEM
+    case 10: // IOERR
+    case 14: // CANTOPEN
+    case 15: // PROTOCOL
+    case 22: // NOLFS
+      return "unavailable"
+    case 11: // CORRUPT
+    case 26: // NOTADB
+      return "corrupt"
+    case 13: // FULL
+      return "full"
+    default: // ERROR, CONSTRAINT, MISMATCH, MISUSE, RANGE …: our statement is wrong
+      return undefined
+  }
+}

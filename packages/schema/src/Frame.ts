@@ -6,9 +6,9 @@
 import * as Schema from "effect/Schema"
 import * as Codec from "./Codec.ts"
 import { Head } from "./Head.ts"
-import { EnvelopeId, Lane, Position } from "./Id.ts"
+import { Lane, Position } from "./Id.ts"
 import { Limit } from "./Limit.ts"
-import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "./Wire.ts"
+import { boundedArray, boundedBytes, boundedText, tagged, uint } from "./Wire.ts"
 
 const handle = uint(0xffff)
 const request = uint(0xffff_ffff)
@@ -98,7 +98,3 @@ export const relayFrameCodec = Codec.make(RelayFrame, "RelayFrame")
 
 /** First byte of every message of a channel. */
 export const PLANE = { control: 0, data: 1 } as const
-
-/** Kept for evidence: an id and where a relay said it stands. */
-export const PlacedId = Schema.Struct({ position: Position, id: EnvelopeId, chain: fixedBytes(32) })
-export type PlacedId = typeof PlacedId.Type

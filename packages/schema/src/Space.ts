@@ -2,7 +2,7 @@
 import * as Schema from "effect/Schema"
 import * as Codec from "./Codec.ts"
 import { Certificate } from "./Device.ts"
-import { DeviceId, EntryHash, Epoch, Lane, Seq, Signature, SigningKey } from "./Id.ts"
+import { DeviceId, EntryHash, Epoch, Lane, Signature, SigningKey } from "./Id.ts"
 import { Limit } from "./Limit.ts"
 import { Suite } from "./Suite.ts"
 import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "./Wire.ts"
@@ -87,7 +87,3 @@ export const memberOpCodec = Codec.make(MemberOp, "MemberOp")
 /** A generation's secret, as it travels in a welcome and lies sealed on a device. */
 export const EpochSecret = Schema.Struct({ epoch: Epoch, key: fixedBytes(32) })
 export type EpochSecret = typeof EpochSecret.Type
-
-/** Sequence numbers are used by cut-offs; kept here so that the type is one. */
-export const LaneSeq = Schema.Struct({ lane: Lane, seq: Seq })
-export type LaneSeq = typeof LaneSeq.Type

@@ -4,6 +4,9 @@ import * as Fs from "node:fs"
 import { asked, regenerate, typeNames } from "./kit/spec.ts"
 import { vectorFiles } from "./kit/vectors.ts"
 
+/** The envelope has a fixed layout, which the page draws. */
+const byHand = new Set(["Header", "Kind"])
+
 const compare = (a = "", b = ""): number => a < b ? -1 : a > b ? 1 : 0
 
 const protocolUrl = new URL("../../../docs/spec/protocol.md", import.meta.url)
@@ -26,7 +29,7 @@ describe("docs/spec/protocol.md", () => {
     assert.strictEqual(new Set(parts).size, parts.length)
     assert.deepStrictEqual(
       parts.toSorted(compare),
-      [...typeNames, "calls", "purposes", "limits", "errors"].toSorted(compare)
+      [...typeNames.filter((name) => !byHand.has(name)), "calls", "purposes", "limits", "errors"].toSorted(compare)
     )
   })
 })

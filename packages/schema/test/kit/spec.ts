@@ -93,6 +93,21 @@ const definition = (name: string): string => {
   return `${name} =\n${lines.join("\n")}`
 }
 
+const WIDTH = 100
+
+/** A long line, broken between fields. */
+const wrap = (line: string): string => {
+  const parts = line.split(/(?<=,) /)
+  const lines = parts.reduce<ReadonlyArray<string>>((done, part) => {
+    const last = done.at(-1)
+    if (last === undefined) return [part]
+    return last.length + 1 + part.length <= WIDTH
+      ? [...done.slice(0, -1), `${last} ${part}`]
+      : [...done, `      ${part}`]
+  }, [])
+  return lines.join("\n")
+}
+
 const fence = (text: string): string => `\`\`\`\n${text}\n\`\`\``
 
 const calls = (): string => {
@@ -154,7 +169,7 @@ const generate = (what: string): string => {
   const [kind = "", ...names] = what.split(" ")
   switch (kind) {
     case "types":
-      return fence(names.map(definition).join("\n"))
+      return fence(names.flatMap((name) => definition(name).split("\n")).map(wrap).join("\n"))
     case "calls":
       return calls()
     case "purposes":

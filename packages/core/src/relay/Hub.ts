@@ -122,7 +122,7 @@ const make = (engine: Engine, routeHex: string, state: RouteState): Hub => ({
   cache: { head: undefined },
   handles: new Set(),
   pushes: 0,
-  bucket: RateLimit.full(routeRate(engine), now(engine)),
+  bucket: RateLimit.full(now(engine)),
   tail: new Map(),
   tailBytes: 0,
   answers: [],

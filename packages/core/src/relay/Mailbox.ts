@@ -92,7 +92,7 @@ export const make = (crypto: Pick<Crypto["Service"], "equal">, limits: RelayLimi
   const boxByHex = new Map<string, Box>()
   const perAddress = RateLimit.makeBuckets(RateLimit.rate(limits.mailboxClaimsPerTenMinutes, 600_000))
   const inAllRate = RateLimit.rate(limits.mailboxClaimsPerMinuteTotal, 60_000)
-  const inAll = RateLimit.full(inAllRate, 0)
+  const inAll = RateLimit.full(0)
 
   const limited = (address: string, nowMillis: number): RateLimited | undefined => {
     const ofAddress = perAddress.take(address, nowMillis)

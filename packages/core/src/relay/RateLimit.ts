@@ -20,27 +20,28 @@ export const rate = (count: number, periodMillis: number, burst: number = count)
   burst
 })
 
+/** Told by the time at which it will be full, so that no fractions of tokens add up. */
 export interface Bucket {
-  tokens: number
+  fullMillis: number
   atMillis: number
 }
 
-export const full = (rate: Rate, nowMillis: number): Bucket => ({ tokens: rate.burst, atMillis: nowMillis })
+export const full = (nowMillis: number): Bucket => ({ fullMillis: nowMillis, atMillis: nowMillis })
 
-const refill = (bucket: Bucket, rate: Rate, nowMillis: number): void => {
+const isFull = (bucket: Bucket, nowMillis: number): boolean => {
   const passedMillis = nowMillis - bucket.atMillis
-  if (passedMillis > 0) bucket.tokens = Math.min(rate.burst, bucket.tokens + passedMillis / rate.everyMillis)
   bucket.atMillis = nowMillis
+  if (passedMillis < 0) bucket.fullMillis += passedMillis
+  return bucket.fullMillis <= nowMillis
 }
 
 /** Takes a token: 0. When there is none, takes nothing and answers after how many milliseconds there will be one. */
-export const take = (bucket: Bucket, rate: Rate, nowMillis: number): number => {
-  refill(bucket, rate, nowMillis)
-  if (bucket.tokens >= 1) {
-    bucket.tokens--
-    return 0
-  }
-  return Math.max(1, Math.ceil((1 - bucket.tokens) * rate.everyMillis))
+export const take = (bucket: Bucket, { burst, everyMillis }: Rate, nowMillis: number): number => {
+  const fullMillis = isFull(bucket, nowMillis) ? nowMillis : bucket.fullMillis
+  const waitMillis = fullMillis - nowMillis - (burst - 1) * everyMillis
+  if (waitMillis > 0) return Math.ceil(waitMillis)
+  bucket.fullMillis = fullMillis + everyMillis
+  return 0
 }
 
 /** A bucket per key. */
@@ -55,7 +56,7 @@ export const makeBuckets = (rate: Rate, keysMax = 65_536): Buckets => {
   const bucketByKey = new Map<string, Bucket>()
   return {
     take: (key, nowMillis) => {
-      const bucket = bucketByKey.get(key) ?? full(rate, nowMillis)
+      const bucket = bucketByKey.get(key) ?? full(nowMillis)
       bucketByKey.delete(key)
       bucketByKey.set(key, bucket)
       if (bucketByKey.size > keysMax) {
@@ -68,8 +69,7 @@ export const makeBuckets = (rate: Rate, keysMax = 65_536): Buckets => {
     },
     evict: (nowMillis) => {
       for (const [key, bucket] of bucketByKey) {
-        refill(bucket, rate, nowMillis)
-        if (bucket.tokens >= rate.burst) bucketByKey.delete(key)
+        if (isFull(bucket, nowMillis)) bucketByKey.delete(key)
       }
       return bucketByKey.size
     }

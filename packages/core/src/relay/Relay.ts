@@ -24,6 +24,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
@@ -136,7 +137,7 @@ export const make: (
     yield* Effect.addFinalizer(() => Effect.sync(() => door.sessions.forEach(Session.cut)))
     for (let i = 0; i < WORKERS; i++) yield* Effect.forkScoped(Subscription.worker(engine))
     yield* Effect.forkScoped(Sweeper.sweep(engine, [opens, door.connects]))
-    yield* Effect.forkScoped(Sweeper.watch(engine, door.sessions))
+    yield* Effect.forkScoped(Sweeper.watch(engine, door))
     yield* Effect.forkScoped(Sweeper.listen(engine))
     yield* Effect.forkScoped(Sweeper.lookAround(engine))
     yield* Effect.logInfo("relay started", { admission: options.admission._tag, software: options.software })
@@ -177,6 +178,8 @@ const generateIdentity = (crypto: Crypto["Service"]) =>
 /** Who is in, and who may come in. */
 interface Door {
   readonly sessions: Set<Session.Session>
+  /** Rung when a connection came or has to end. */
+  readonly bell: Latch.Latch
   readonly connects: RateLimit.Buckets
   /** Connections per address that have proved nothing yet. */
   readonly strangersByAddress: Map<string, number>
@@ -189,6 +192,7 @@ const makeDoor = (engine: Engine): Door => {
   const { connectsPerMinute, goAwayMillis, sessionsMax, unauthenticatedPerAddressMax } = engine.options.limits
   const door: Door = {
     sessions: new Set(),
+    bell: Latch.makeUnsafe(false),
     connects: RateLimit.makeBuckets(RateLimit.rate(connectsPerMinute, 60_000)),
     strangersByAddress: new Map(),
     handshakes: 0,
@@ -250,7 +254,7 @@ const serve = (
         engine,
         door,
         opens,
-        Session.make(engine, { address, handshakeHash: channel.handshakeHash, known }),
+        Session.make(engine, { address, handshakeHash: channel.handshakeHash, known, bell: door.bell }),
         channel
       )
     })).pipe(Effect.ensuring(Effect.sync(known)))
@@ -283,6 +287,7 @@ const talk = Effect.fnUntraced(function*(
   yield* Effect.acquireRelease(
     Effect.sync(() => {
       door.sessions.add(session)
+      door.bell.openUnsafe()
       engine.metrics.connected("accepted")
       engine.metrics.connections(door.sessions.size)
     }),

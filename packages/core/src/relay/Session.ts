@@ -52,6 +52,8 @@ export interface Session {
   /** When it was asked to end. */
   endedMillis: number | undefined
   readonly gone: Deferred.Deferred<void>
+  /** Rung when it has to be looked at. */
+  readonly bell: Latch.Latch
 }
 
 export const messageRate = (engine: Engine): RateLimit.Rate => {
@@ -61,7 +63,7 @@ export const messageRate = (engine: Engine): RateLimit.Rate => {
 
 export const make = (
   engine: Engine,
-  channel: { readonly address: string; readonly handshakeHash: Uint8Array; readonly known: () => void }
+  channel: Pick<Session, "address" | "handshakeHash" | "known" | "bell">
 ): Session => {
   const openedMillis = now(engine)
   const room = Latch.makeUnsafe(true)
@@ -86,14 +88,15 @@ export const make = (
     nextHandle: 1,
     handleByNumber,
     claimByHex: new Map(),
-    bucket: RateLimit.full(messageRate(engine), openedMillis),
+    bucket: RateLimit.full(openedMillis),
     refusedInARow: 0,
     wrongProofs: 0,
     pushes: 0,
     pushBytes: 0,
     room,
     endedMillis: undefined,
-    gone: Deferred.makeUnsafe()
+    gone: Deferred.makeUnsafe(),
+    bell: channel.bell
   }
 }
 
@@ -117,6 +120,7 @@ export const end = (engine: Engine, session: Session, why?: RelayError): void =>
   if (why !== undefined) session.outbox.offer(Hub.toMessage(Hub.refused(0, 0, why)))
   session.endedMillis = now(engine)
   session.outbox.end()
+  session.bell.openUnsafe()
 }
 
 /** Ends the connection at once, without waiting for what it should still get. */

@@ -4,6 +4,7 @@
  */
 import { Overloaded, Unauthorized } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
+import type * as Latch from "effect/Latch"
 import { type Engine, now, overloaded } from "./Engine.ts"
 import * as Hub from "./Hub.ts"
 import type { Buckets } from "./RateLimit.ts"
@@ -11,8 +12,10 @@ import * as Session from "./Session.ts"
 
 /** Rows of each kind that one step of a sweep deletes: it bounds how long others wait for storage. */
 const STEP_ROWS = 1000
-/** How often connections are looked at. */
-const WATCH_MILLIS = 1000
+/** How often connections are looked at while one has to prove something or to end. */
+const WATCH_MILLIS = 500
+/** How often otherwise. */
+const CALM_MILLIS = 15_000
 /** How long a connection that is to end may still take what waits for it. */
 const LINGER_MILLIS = 2000
 /** How often routes are looked at for which no hint came. */
@@ -53,16 +56,26 @@ export const sweepStore = (engine: Engine): Effect.Effect<void> => {
   return Effect.catch(steps, (failed) => Effect.asVoid(overloaded(engine, failed)))
 }
 
+/** The connections that are there, and a bell for one that has to be looked at sooner. */
+export interface Watched {
+  readonly sessions: ReadonlySet<Session.Session>
+  readonly bell: Latch.Latch
+}
+
 /** Ends connections that proved nothing in time, that take nothing, or that linger after their end. */
-export const watch = (engine: Engine, sessions: ReadonlySet<Session.Session>): Effect.Effect<never> =>
+export const watch = (engine: Engine, { bell, sessions }: Watched): Effect.Effect<never> =>
   Effect.forever(
-    Effect.andThen(
-      Effect.sleep(WATCH_MILLIS),
-      Effect.sync(() => {
-        const nowMillis = now(engine)
-        for (const session of sessions) look(engine, session, nowMillis)
-      })
-    )
+    Effect.suspend(() => {
+      const nowMillis = now(engine)
+      let pressing = false
+      for (const session of sessions) {
+        look(engine, session, nowMillis)
+        pressing ||= !session.authenticated || session.endedMillis !== undefined
+      }
+      if (pressing) return Effect.sleep(WATCH_MILLIS)
+      bell.closeUnsafe()
+      return sessions.size === 0 ? bell.await : Effect.asVoid(Effect.timeoutOption(bell.await, CALM_MILLIS))
+    })
   )
 
 const look = (engine: Engine, session: Session.Session, nowMillis: number): void => {

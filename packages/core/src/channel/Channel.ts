@@ -215,12 +215,20 @@ type Ended = ConnectionClosed | ChannelFailed
 
 const open = Effect.fnUntraced(function*(connection: Connection, inbox: Inbox, established: Established) {
   const outbox = yield* makeOutbox(connection, Record.makeWriter(established.send, yield* Clock.currentTimeMillis))
+  const reader = Record.makeReader(established.receive)
+  let over = false
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      over = true
+    })
+  )
+  const receive = receiveFrom(connection, inbox.rest(), reader, outbox.end)
   const channel: Channel = {
     handshakeHash: established.handshakeHash,
     remoteAddress: connection.remoteAddress,
     send: (message) => outbox.sendAll([message]),
     sendAll: outbox.sendAll,
-    receive: receiveFrom(connection, inbox.rest(), Record.makeReader(established.receive), outbox.end)
+    receive: Effect.suspend(() => over ? Effect.fail(ENDED_HERE) : receive)
   }
   return channel
 })
@@ -267,9 +275,10 @@ const makeOutbox = Effect.fnUntraced(function*(connection: Connection, writer: R
     for (const { resume } of batch) resume(Effect.void)
   })
 
+  // Not on the fiber: one that is interrupted before its first step runs no finalizer.
+  yield* Effect.addFinalizer(() => Effect.sync(() => end(ENDED_HERE)))
   yield* Effect.forever(writeNext).pipe(
     Effect.catch((error) => Effect.sync(() => end(error))),
-    Effect.ensuring(Effect.sync(() => end(ENDED_HERE))),
     Effect.forkScoped
   )
 

@@ -49,7 +49,7 @@ export const make: (channel: Channel) => Effect.Effect<Planes, never, Scope.Scop
         data.end(error)
       })
 
-    const readNext = Effect.fnUntraced(function*() {
+    const readNext = Effect.gen(function*() {
       for (const message of yield* channel.receive) {
         const inbox = message[0] === PLANE.control ? control : message[0] === PLANE.data ? data : undefined
         if (inbox === undefined) {
@@ -61,11 +61,9 @@ export const make: (channel: Channel) => Effect.Effect<Planes, never, Scope.Scop
       yield* data.room
     })
 
-    yield* Effect.forever(readNext()).pipe(
-      Effect.catch(end),
-      Effect.ensuring(end(new ConnectionClosed({ clean: true, detail: "ended on this side" }))),
-      Effect.forkScoped
-    )
+    // Not on the fiber: one that is interrupted before its first step runs no finalizer.
+    yield* Effect.addFinalizer(() => end(new ConnectionClosed({ clean: true, detail: "ended on this side" })))
+    yield* Effect.forever(readNext).pipe(Effect.catch(end), Effect.forkScoped)
 
     const plane = (byte: number, inbox: Inbox): Plane => ({
       send: (message) => {

@@ -399,5 +399,6 @@ describe("the end", () => {
       yield* Scope.close(scope, Exit.void)
       assert.deepInclude(yield* Fiber.join(waiting), { _tag: "ConnectionClosed", clean: true })
       assert.deepInclude(yield* Effect.flip(client.send(message(3, 1))), { _tag: "ConnectionClosed" })
+      assert.deepInclude(yield* Effect.flip(client.receive), { _tag: "ConnectionClosed" })
     }).pipe(Effect.provide(CryptoTest), Effect.scoped))
 })

@@ -60,3 +60,6 @@ export const flipped = (message: Uint8Array, at: number, bit = 0): Uint8Array =>
 
 /** A message that tells its number and its size. */
 export const message = (size: number, fill: number): Uint8Array => new Uint8Array(size).fill(fill)
+
+/** Lets every other fiber go as far as it can without time passing. */
+export const settle = Effect.repeat(Effect.yieldNow, { times: 200 })

@@ -11,7 +11,8 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { Crypto, EntropyUnavailable } from "./Crypto.ts"
+import { Crypto, type EntropyUnavailable } from "./Crypto.ts"
+import { attempt } from "./internal/entropy.ts"
 
 /** Secret bytes. Comparing two with `Equal.equals` is not constant time: use `Crypto.equal` on what `reveal` gives. */
 export type Secret = Redacted.Redacted<Uint8Array>
@@ -39,10 +40,4 @@ export const scoped = (bytes: Uint8Array): Effect.Effect<Secret, never, Scope.Sc
 
 /** Fresh secure random bytes: `Crypto.random` with its one failure in the error channel; what else it throws, dies. */
 export const randomBytes = (length: number): Effect.Effect<Uint8Array, EntropyUnavailable, Crypto> =>
-  Effect.flatMap(Effect.service(Crypto), (crypto) => {
-    try {
-      return Effect.succeed(crypto.random(length))
-    } catch (error) {
-      return error instanceof EntropyUnavailable ? Effect.fail(error) : Effect.die(error)
-    }
-  })
+  Effect.flatMap(Effect.service(Crypto), (crypto) => attempt(() => crypto.random(length)))

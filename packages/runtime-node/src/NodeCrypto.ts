@@ -15,16 +15,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { createBLAKE3 } from "hash-wasm"
 import * as node from "node:crypto"
-import * as Keys from "./internal/cryptoKeys.ts"
 import * as Kem from "./internal/cryptoKem.ts"
+import * as Keys from "./internal/cryptoKeys.ts"
 
 type CryptoService = Crypto["Service"]
 
 /** node:crypto gives `Buffer`s with memory of their own; callers get plain arrays, whose `slice` copies. */
 const plain = (buffer: Buffer): Uint8Array => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
 
-const hash = (algorithm: string) => (data: Uint8Array): Uint8Array =>
-  plain(node.createHash(algorithm).update(data).digest())
+const hash = (algorithm: string) => (data: Uint8Array): Uint8Array => plain(node.hash(algorithm, data, "buffer"))
 
 const hmac = (algorithm: string) => (key: Uint8Array, data: Uint8Array): Uint8Array =>
   plain(node.createHmac(algorithm, key).update(data).digest())

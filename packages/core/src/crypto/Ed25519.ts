@@ -18,8 +18,8 @@ import * as Effect from "effect/Effect"
 import type { Signed } from "../Crypto.ts"
 import { fromHex } from "../internal/hex.ts"
 
-export const PUBLIC_KEY_BYTES = 32
-export const SIGNATURE_BYTES = 64
+const PUBLIC_KEY_BYTES = 32
+const SIGNATURE_BYTES = 64
 
 /** Answers whether `signature` of `message` is right for `publicKey`. Arguments of a wrong length are simply wrong. */
 export type Verify = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean

@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { argon2id } from "@noble/hashes/argon2.js"
+import { ml_kem768 } from "@noble/post-quantum/ml-kem.js"
 import { Crypto } from "@sotto/core/Crypto"
 import * as Portable from "@sotto/core/crypto/Portable"
 import * as XChaCha20 from "@sotto/core/crypto/XChaCha20"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { existsSync, readFileSync } from "node:fs"
 import { cryptoConformance } from "../kit/cryptoConformance.ts"
 import * as rfc from "./rfc.ts"
 
@@ -30,6 +33,26 @@ describe("Portable", () => {
     }
     assert.strictEqual(Buffer.from(argon2id(bytes(password), bytes(salt), options)).toString("hex"), tag)
   })
+
+  const expanded = new URL(
+    "../../../../../shared/vectors/wycheproof/mlkem_768_semi_expanded_decaps_test.json",
+    import.meta.url
+  )
+  it.skipIf(!existsSync(expanded))(
+    "Wycheproof ML-KEM-768 with expanded secret keys, which Crypto does not offer",
+    () => {
+      const Test = Schema.Struct({ dk: Schema.String, c: Schema.String, K: Schema.optionalKey(Schema.String) })
+      const File = Schema.Struct({ testGroups: Schema.Array(Schema.Struct({ tests: Schema.Array(Test) })) })
+      const { testGroups } = Schema.decodeSync(Schema.fromJsonString(File))(readFileSync(expanded, "utf8"))
+      const tests = testGroups.flatMap((group) => group.tests)
+      assert.isAbove(tests.length, 0)
+      for (const { K, c, dk } of tests) {
+        const open = () => ml_kem768.decapsulate(bytes(c), bytes(dk))
+        if (K === undefined) assert.throws(open)
+        else assert.strictEqual(Buffer.from(open()).toString("hex"), K)
+      }
+    }
+  )
 
   it("HChaCha20 of the draft, and XChaCha20 over the 12-byte cipher equals the whole one", () => {
     const { key, nonce, subkey } = rfc.hchacha20

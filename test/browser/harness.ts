@@ -18,6 +18,13 @@ import { chromiumExecutable } from "./chromium.ts"
 /** Entries by name: where the module is, usually `new URL("./fixture/x.ts", import.meta.url)`. */
 export type Entries = { readonly main: URL } & { readonly [name: string]: URL }
 
+export interface BundleOptions {
+  /** Modules that stand in for a package, by its name. */
+  readonly alias?: Readonly<Record<string, URL>>
+  /** A module whose exports stand in for globals that a browser lacks. */
+  readonly inject?: URL
+}
+
 export interface Harness extends AsyncDisposable {
   /** `http://127.0.0.1:PORT/`, the same for the life of the harness. A secure context: loopback counts as one. */
   readonly url: string
@@ -32,7 +39,7 @@ export interface Harness extends AsyncDisposable {
 }
 
 /** One file per entry, for the browser, from our sources: what an app's bundler would see. */
-const bundle = async (entries: Entries): Promise<ReadonlyMap<string, Uint8Array>> => {
+const bundle = async (entries: Entries, options: BundleOptions): Promise<ReadonlyMap<string, Uint8Array>> => {
   const result = await build({
     entryPoints: Object.fromEntries(Object.entries(entries).map(([name, url]) => [name, fileURLToPath(url)])),
     outdir: "/",
@@ -42,6 +49,12 @@ const bundle = async (entries: Entries): Promise<ReadonlyMap<string, Uint8Array>
     platform: "browser",
     target: "es2024",
     conditions: ["@sotto/source"],
+    alias: Object.fromEntries(
+      Object.entries(options.alias ?? {}).map(([name, url]) => [name, fileURLToPath(url)])
+    ),
+    inject: options.inject === undefined ? [] : [fileURLToPath(options.inject)],
+    // Our packages say that they have no side effects; a test file's declarations are one.
+    ignoreAnnotations: options.alias !== undefined,
     sourcemap: "inline",
     logLevel: "silent"
   })
@@ -96,11 +109,11 @@ const kill = async (context: BrowserContext) => {
 }
 
 /** Starts server and browser. `await using harness = await startHarness({ main })` closes all of it. */
-export const startHarness = async (entries: Entries): Promise<Harness> => {
+export const startHarness = async (entries: Entries, options: BundleOptions = {}): Promise<Harness> => {
   const problems: Array<string> = []
   const cleanup = new AsyncDisposableStack()
   try {
-    const server = await serve(await bundle(entries))
+    const server = await serve(await bundle(entries, options))
     cleanup.defer(server.close)
     const profile = await mkdtemp(join(tmpdir(), "sotto-browser-"))
     cleanup.defer(() => rm(profile, { recursive: true, force: true, maxRetries: 5 }))

@@ -72,44 +72,54 @@ export interface Rules {
   readonly heldMax: number
 }
 
+interface Refusal {
+  readonly opened: OpenedEnvelope
+  readonly error: Quarantined
+}
+
 /** The chain after these entries, which include all that it held. */
 export const advance = (before: Chain, candidates: ReadonlyArray<Candidate>, rules: Rules): Linked => {
-  const out = {
-    accepted: new Array<{ readonly at: number; readonly opened: OpenedEnvelope }>(),
-    pending: new Array<OpenedEnvelope>(),
-    quarantined: new Array<{ readonly opened: OpenedEnvelope; readonly error: Quarantined }>(),
-    duplicates: new Array<OpenedEnvelope>()
+  const { copies, pool, refused } = gather(candidates)
+  const { accepted, head, recent } = walk(before, pool, rules)
+  const verdicts = judge({ head, recent }, pool, rules)
+  const pending: Array<OpenedEnvelope> = []
+  const quarantined: Array<Refusal> = [...refused]
+  const duplicates: Array<OpenedEnvelope> = [...copies]
+  const held = new Map<string, Held>()
+  for (const [hex, { at, opened, signed }] of pool) {
+    const verdict = verdicts.get(hex) ?? "pending"
+    if (verdict === "duplicate") duplicates.push(opened)
+    else {
+      const isHeld = verdict === "pending" || verdict.waiting
+      if (isHeld && held.size < rules.heldMax) held.set(hex, { opened, signed })
+      // What was held before and goes on waiting has been told before.
+      if (isHeld && at < 0) continue
+      if (verdict === "pending") pending.push(opened)
+      else quarantined.push({ opened, error: verdict })
+    }
   }
+  return { chain: { ...before, head, recent, held }, accepted, pending, quarantined, duplicates }
+}
+
+/** What may be linked, by hash; what is refused for good; and copies of what may be linked. */
+const gather = (candidates: ReadonlyArray<Candidate>) => {
   const pool = new Map<string, Candidate>()
+  const refused: Array<Refusal> = []
+  const copies: Array<OpenedEnvelope> = []
   for (const candidate of candidates) {
     const { opened, reason } = candidate
     if (reason !== undefined && !isWaiting(reason)) {
-      out.quarantined.push({ opened, error: quarantined(reason) })
+      refused.push({ opened, error: quarantined(reason) })
       continue
     }
     const hex = Bytes.toHex(opened.hash)
     const twin = pool.get(hex)
     // The same entry twice, perhaps once without its signature: the signed one is worth more.
-    const better = twin === undefined || (candidate.signed && !twin.signed)
-    if (better) pool.set(hex, candidate)
-    if (twin !== undefined) out.duplicates.push(better ? twin.opened : opened)
+    const isBetter = twin === undefined || (candidate.signed && !twin.signed)
+    if (isBetter) pool.set(hex, candidate)
+    if (twin !== undefined) copies.push(isBetter ? twin.opened : opened)
   }
-  const walked = walk(before, pool, rules)
-  out.accepted.push(...walked.accepted)
-  const held = new Map<string, Held>()
-  const verdicts = judge(walked, pool, rules)
-  for (const [hex, candidate] of pool) {
-    const { at, opened, signed } = candidate
-    const verdict = verdicts.get(hex)
-    if (verdict === "duplicate") out.duplicates.push(opened)
-    else if (verdict === undefined || verdict === "pending" || verdict.waiting) {
-      if (held.size < rules.heldMax) held.set(hex, { opened, signed })
-      if (at >= 0 && verdict !== undefined && verdict !== "pending") out.quarantined.push({ opened, error: verdict })
-      else if (at >= 0) out.pending.push(opened)
-    } else out.quarantined.push({ opened, error: verdict })
-  }
-  const { head, recent } = walked
-  return { chain: { ...before, head, recent, held }, ...out }
+  return { pool, refused, copies }
 }
 
 interface Place {
@@ -162,15 +172,26 @@ const pathTo = (
   let current: Candidate | undefined = closer
   while (current !== undefined && !dead.has(current) && current.opened.entry.hlc.millis <= rules.latestMillis) {
     path.push(current)
-    const opened: OpenedEnvelope = current.opened
-    if (continues(head, opened)) return path.reverse()
-    if (opened.entry.seq <= (head?.seq ?? 0) + 1) break
-    const parent = pool.get(Bytes.toHex(opened.entry.prev))
-    if (parent === undefined && rules.truncated) return path.reverse()
-    current = parent !== undefined && isParent(parent, opened) ? parent : undefined
+    const before = stepBack(current.opened, head, pool, rules)
+    if (before === "connected") return path.reverse()
+    current = before
   }
   for (const candidate of path) dead.add(candidate)
   return undefined
+}
+
+/** The entry before this one, if it is here; "connected" when the chain may go on with this one. */
+const stepBack = (
+  opened: OpenedEnvelope,
+  head: Head | undefined,
+  pool: ReadonlyMap<string, Candidate>,
+  rules: Rules
+): Candidate | "connected" | undefined => {
+  if (continues(head, opened)) return "connected"
+  if (opened.entry.seq <= (head?.seq ?? 0) + 1) return undefined
+  const parent = pool.get(Bytes.toHex(opened.entry.prev))
+  if (parent === undefined) return rules.truncated ? "connected" : undefined
+  return isParent(parent, opened) ? parent : undefined
 }
 
 const isParent = ({ opened, reason }: Candidate, child: OpenedEnvelope): boolean =>
@@ -184,31 +205,36 @@ const judge = (place: Place, pool: ReadonlyMap<string, Candidate>, rules: Rules)
   const ascending = [...pool].sort(([, a], [, b]) => a.opened.entry.seq - b.opened.entry.seq)
   for (const [hex, candidate] of ascending) {
     const parent = Bytes.toHex(candidate.opened.entry.prev)
-    const isConnected = continues(place.head, candidate.opened) || verdicts.get(parent) === "pending"
-    verdicts.set(hex, verdictOn(place, candidate, pool.get(parent), isConnected, rules))
+    const before = pool.get(parent)
+    const isConnected = continues(place.head, candidate.opened) ||
+      (verdicts.get(parent) === "pending" && before !== undefined && isParent(before, candidate.opened))
+    verdicts.set(hex, verdictOn(place, candidate, before, isConnected, rules))
   }
   return verdicts
 }
 
 const verdictOn = (
-  { head, recent }: Place,
-  { opened, reason, signed }: Candidate,
+  place: Place,
+  candidate: Candidate,
   parent: Candidate | undefined,
   isConnected: boolean,
   rules: Rules
 ): Verdict => {
+  const { opened: { entry }, reason } = candidate
   if (reason !== undefined) return quarantined(reason)
-  const { hlc, seq } = opened.entry
-  if (head !== undefined && seq <= head.seq) {
-    const accepted = recent[recent.length - 1 - (head.seq - seq)] ?? null
-    if (accepted !== null && Bytes.equals(accepted, opened.hash)) return "duplicate"
-    return new Quarantined({ reason: "fork", fork: { accepted, refused: opened.hash, signed } })
-  }
-  const isNext = seq === (head?.seq ?? 0) + 1
-  if (isNext && !isConnected) return quarantined("prev")
-  if (parent !== undefined && parent.opened.entry.seq !== seq - 1) return quarantined("prev")
-  if (!isConnected) return quarantined("gap")
-  return hlc.millis > rules.latestMillis ? quarantined("clock") : "pending"
+  const next = (place.head?.seq ?? 0) + 1
+  if (entry.seq < next) return verdictBehind(place, candidate)
+  if (isConnected) return entry.hlc.millis > rules.latestMillis ? quarantined("clock") : "pending"
+  const isBroken = entry.seq === next || (parent !== undefined && parent.opened.entry.seq !== entry.seq - 1)
+  return quarantined(isBroken ? "prev" : "gap")
+}
+
+/** An entry at a place that the chain has passed: what stands there, or a fork. */
+const verdictBehind = ({ head, recent }: Place, { opened, signed }: Candidate): Verdict => {
+  const accepted = recent[recent.length - 1 - ((head?.seq ?? 0) - opened.entry.seq)] ?? null
+  return accepted !== null && Bytes.equals(accepted, opened.hash)
+    ? "duplicate"
+    : new Quarantined({ reason: "fork", fork: { accepted, refused: opened.hash, signed } })
 }
 
 /** The chain after own entries, which need no check; `hashes` follow its head one by one. */

@@ -6,11 +6,10 @@
  * 2. An operation is accepted or refused by what its author knew, so every device decides alike.
  * 3. Applying an operation twice changes nothing.
  *
- * Roster.ts folds, OpGraph.ts orders; `Rekey` operations are built and opened in Rekey.ts.
+ * Roster.ts folds, OpGraph.ts orders, Authority.ts has the rules; `Rekey` operations are built and opened in Rekey.ts.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import { type DeviceId, EntryHash, Epoch, type Lane, Signature, type SigningKey, type SpaceId } from "@sotto/schema/Id"
-import { Limit } from "@sotto/schema/Limit"
 import { label, Purpose } from "@sotto/schema/Purpose"
 import {
   type Genesis,
@@ -27,6 +26,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Crypto, KeyPair } from "../Crypto.ts"
 import { type DeviceIdentity, deviceIdOf, sign, verifyCertificate } from "../Device.ts"
+import * as Authority from "./Authority.ts"
 import * as OpGraph from "./OpGraph.ts"
 import * as Roster from "./Roster.ts"
 
@@ -44,18 +44,7 @@ export interface Membership {
 
 /** Why an operation was refused. `parents-unknown` heals when the operations that it names arrive. */
 export class MembershipRefused extends Schema.TaggedError<MembershipRefused>()("MembershipRefused", {
-  reason: Schema.Literals([
-    "parents-unknown",
-    "author-unknown",
-    "signature",
-    "certificate",
-    "epoch",
-    "not-authorised",
-    "removed",
-    "target-unknown",
-    "rekey",
-    "full"
-  ])
+  reason: Authority.Reason
 }) {
   /** Whether it may be accepted later. */
   get waiting(): boolean {
@@ -85,7 +74,14 @@ export const create = (crypto: CryptoService, genesis: Genesis, spaceId: SpaceId
     recoveryHex: Bytes.toHex(deviceIdOf(crypto, suite, recovery))
   }
   const graph = OpGraph.empty
-  return { suite, spaceId, genesis, founding, graph, roster: Roster.fold(founding, graph.records, isAuthorised) }
+  return {
+    suite,
+    spaceId,
+    genesis,
+    founding,
+    graph,
+    roster: Roster.fold(founding, graph.records, Authority.isAuthorised)
+  }
 }
 
 /** What names an operation, and what its children name as parent. */
@@ -145,7 +141,7 @@ export const apply = (
   if (past === undefined) return refuse("parents-unknown")
   const roster = OpGraph.isWhole(graph, past)
     ? membership.roster
-    : Roster.fold(founding, OpGraph.recordsIn(graph, past), isAuthorised)
+    : Roster.fold(founding, OpGraph.recordsIn(graph, past), Authority.isAuthorised)
   const subjectId = subjectOf(crypto, suite, op.body.action)
   const operation = {
     hash,
@@ -155,13 +151,13 @@ export const apply = (
     subjectId,
     subject: subjectId === undefined ? undefined : Bytes.toHex(subjectId)
   }
-  const reason = signatureReason(crypto, membership, roster, op) ?? reasonAgainst(roster, founding, operation)
+  const reason = signatureReason(crypto, membership, roster, op) ?? Authority.reasonAgainst(roster, founding, operation)
   if (reason !== undefined) return refuse(reason)
   const next = OpGraph.add(graph, operation)
   return Result.succeed({
     ...membership,
     graph: next.graph,
-    roster: Roster.fold(founding, next.graph.records, isAuthorised)
+    roster: Roster.fold(founding, next.graph.records, Authority.isAuthorised)
   })
 }
 
@@ -214,84 +210,6 @@ const signatureReason = (
   const { certificate } = body.action
   return certificate.body.suite === suite && verifyCertificate(crypto, certificate) ? undefined : "certificate"
 }
-
-type Operation = Pick<OpGraph.OpRecord, "op" | "author" | "subject">
-
-const isAuthorised: Roster.Authorise = (roster, operation) => authorityReason(roster, operation) === undefined
-
-const reasonAgainst = (
-  roster: Roster.Roster,
-  { recoveryHex }: Roster.Founding,
-  operation: Operation
-): MembershipRefused["reason"] | undefined => {
-  const { action, epoch } = operation.op.body
-  if (epoch !== roster.epoch) return "epoch"
-  const subject = operation.subject === undefined ? undefined : roster.memberByHex.get(operation.subject)
-  if (subject !== undefined && subject.removed !== null) return "removed"
-  if (subject === undefined && (action._tag === "SetRole" || action._tag === "Relabel")) return "target-unknown"
-  if (action._tag === "AddMember" && subject === undefined && activeCount(roster) >= Limit.membersMax) return "full"
-  if (action._tag === "Rekey") {
-    const reason = rekeyReason(roster, action)
-    if (reason !== undefined) return reason
-  }
-  return operation.author === recoveryHex ? undefined : authorityReason(roster, operation)
-}
-
-const activeCount = (roster: Roster.Roster): number => {
-  let count = 0
-  for (const { removed } of roster.memberByHex.values()) if (removed === null) count++
-  return count
-}
-
-/** The number of wraps for so many devices: a power of two, so that it tells little. */
-export const wrapCount = (devices: number): number => {
-  let count = 4
-  while (count < devices) count *= 2
-  return count
-}
-
-type RekeyAction = Extract<MemberAction, { readonly _tag: "Rekey" }>
-
-const rekeyReason = (roster: Roster.Roster, action: RekeyAction): MembershipRefused["reason"] | undefined => {
-  if (action.epoch !== roster.epoch + 1) return "epoch"
-  const removed = new Set(action.removed.map(Bytes.toHex))
-  for (const hex of removed) if (!roster.memberByHex.has(hex)) return "target-unknown"
-  if (removed.size !== action.removed.length) return "rekey"
-  if (action.cutoffs.some(({ device }) => !removed.has(Bytes.toHex(device)))) return "rekey"
-  let remaining = 0
-  for (const [hex, member] of roster.memberByHex) if (member.removed === null && !removed.has(hex)) remaining++
-  return remaining > 0 && action.wraps.length === wrapCount(remaining) ? undefined : "rekey"
-}
-
-/** What an author's role allows; ranks are compared so that nobody rises above, or pulls down, a higher one. */
-const authorityReason = (
-  { memberByHex }: Roster.Roster,
-  { author: authorHex, op, subject: subjectHex }: Operation
-): MembershipRefused["reason"] | undefined => {
-  const author = memberByHex.get(authorHex)
-  if (author === undefined) return "author-unknown"
-  if (author.removed !== null) return "removed"
-  const subject = subjectHex === undefined ? undefined : memberByHex.get(subjectHex)
-  const { action } = op.body
-  const isAdmin = author.role >= ROLE.admin
-  switch (action._tag) {
-    case "Relabel":
-      return subjectHex === authorHex ? undefined : "not-authorised"
-    case "AddMember":
-      // A device may renew its own certificate.
-      if (subjectHex === authorHex && action.role === author.role) return undefined
-      return isAdmin && action.role <= author.role && (subject?.role ?? 0) <= author.role ? undefined : "not-authorised"
-    case "SetRole":
-      return isAdmin && action.role <= author.role && (subject?.role ?? 0) <= author.role ? undefined : "not-authorised"
-    case "Rekey": {
-      const mayRemove = (hex: string) => hex !== authorHex && (memberByHex.get(hex)?.role ?? 0) <= cap(author.role)
-      return isAdmin && action.removed.map(Bytes.toHex).every(mayRemove) ? undefined : "not-authorised"
-    }
-  }
-}
-
-/** The highest role that this one may remove: an owner removes everyone, an administrator everyone but owners. */
-const cap = (role: Role): Role => role === ROLE.owner ? ROLE.owner : ROLE.admin
 
 // -- building ----------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import { type Cutoff, type EpochSecret, type KeyWrap, type MemberOp, ROLE } from
 import type { Suite } from "@sotto/schema/Suite"
 import type { Crypto } from "../Crypto.ts"
 import * as Secret from "../Secret.ts"
+import { wrapCount } from "./Authority.ts"
 import { type EpochKeys, makeEpoch } from "./Keys.ts"
 import * as Membership from "./Membership.ts"
 import { allEpochs, type SpaceState } from "./SpaceState.ts"
@@ -69,7 +70,7 @@ export const prepare = (options: {
     if (wrap === undefined) skipped.push(id)
     else wraps.push(wrap)
   }
-  while (wraps.length < Membership.wrapCount(remaining.length)) wraps.push(dummy(crypto))
+  while (wraps.length < wrapCount(remaining.length)) wraps.push(dummy(crypto))
   wraps.sort((a, b) => Bytes.compare(a.tag, b.tag))
   const op = Membership.build(crypto, membership, signer, {
     nowMillis,

@@ -12,7 +12,7 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Certificate } from "@sotto/schema/Device"
 import type { DeviceId, EntryHash, Lane } from "@sotto/schema/Id"
-import { type MemberOp, ROLE, type Role } from "@sotto/schema/Space"
+import { type MemberAction, ROLE, type Role } from "@sotto/schema/Space"
 import { isBefore, isConcurrent, type OpRecord } from "./OpGraph.ts"
 
 /** Where a removed device's entries in one lane end: the last one that its remover had seen. */
@@ -84,24 +84,20 @@ export const fold = (founding: Founding, records: ReadonlyArray<OpRecord>, autho
   return resolve(founding, standing, voided)
 }
 
-const removedBy = (op: MemberOp): ReadonlyArray<DeviceId> =>
-  op.body.action._tag === "Rekey" ? op.body.action.removed : []
-
 const directlyVoid = ({ recoveryHex }: Founding, records: ReadonlyArray<OpRecord>): Set<string> => {
   const voided = new Set<string>()
-  for (const recovery of records) {
-    if (recovery.author !== recoveryHex) continue
-    for (const other of records) {
-      if (other.author !== recoveryHex && isConcurrent(recovery, other)) voided.add(other.hex)
-    }
+  const recoveries = records.filter(({ author }) => author === recoveryHex)
+  for (const record of records) {
+    const isOverridden = record.author !== recoveryHex && recoveries.some((other) => isConcurrent(other, record))
+    if (isOverridden) voided.add(record.hex)
   }
   for (const rekey of records) {
-    if (voided.has(rekey.hex)) continue
-    const removed = new Set(removedBy(rekey.op).map(Bytes.toHex))
-    if (removed.size === 0) continue
+    const { action } = rekey.op.body
+    if (action._tag !== "Rekey" || action.removed.length === 0 || voided.has(rekey.hex)) continue
+    const removed = new Set(action.removed.map(Bytes.toHex))
     for (const other of records) {
-      if (other.op.body.action._tag === "Rekey" || !removed.has(other.author) || isBefore(other, rekey)) continue
-      voided.add(other.hex)
+      const isRemoval = other.op.body.action._tag === "Rekey"
+      if (!isRemoval && removed.has(other.author) && !isBefore(other, rekey)) voided.add(other.hex)
     }
   }
   return voided
@@ -121,13 +117,15 @@ const isOverruled = (claim: { readonly record: OpRecord | null }, by: { readonly
 const latest = <C extends { readonly record: OpRecord | null }>(claims: ReadonlyArray<C>): ReadonlyArray<C> =>
   claims.length < 2 ? claims : claims.filter((claim) => !claims.some((other) => isOverruled(claim, other)))
 
+/** The later of two claims that did not know of each other: by their clocks, then by their hashes. */
+const later = <A>(a: Claim<A>, b: Claim<A>): Claim<A> => {
+  if (a.millis !== b.millis) return a.millis > b.millis ? a : b
+  return (a.record?.hex ?? "") > (b.record?.hex ?? "") ? a : b
+}
+
 const choose = <A>(claims: ReadonlyArray<Claim<A>>, otherwise: A): A => {
-  let best: Claim<A> | undefined
-  for (const claim of latest(claims)) {
-    const difference = best === undefined ? 1 : claim.millis - best.millis
-    if (difference > 0 || (difference === 0 && (claim.record?.hex ?? "") > (best?.record?.hex ?? ""))) best = claim
-  }
-  return best === undefined ? otherwise : best.value
+  const [first, ...others] = latest(claims)
+  return first === undefined ? otherwise : others.reduce(later, first).value
 }
 
 /** Everything said about one device. */
@@ -147,6 +145,13 @@ const claimCertificate = (claims: Claims, record: OpRecord | null, certificate: 
   claims.wrappings.push({ record, millis, value: certificate.body.wrapping })
 }
 
+const claimAbout = (claims: Claims, record: OpRecord, action: MemberAction): void => {
+  const { createdMillis: millis, epoch } = record.op.body
+  if (action._tag === "Relabel") claims.labels.push({ record, millis, value: action.label })
+  if (action._tag === "AddMember") claimCertificate(claims, record, action.certificate)
+  if (action._tag === "AddMember" || action._tag === "SetRole") claims.grants.push({ record, role: action.role, epoch })
+}
+
 const collect = (founding: Founding, records: ReadonlyArray<OpRecord>): ReadonlyMap<string, Claims> => {
   const claimsByHex = new Map<string, Claims>()
   const of = (hex: string): Claims => {
@@ -160,15 +165,9 @@ const collect = (founding: Founding, records: ReadonlyArray<OpRecord>): Readonly
   claimCertificate(creator, null, founding.creator.certificate)
   creator.grants.push({ record: null, role: ROLE.owner, epoch: 1 })
   for (const record of records) {
-    const { action, createdMillis: millis, epoch } = record.op.body
+    const { action, createdMillis: millis } = record.op.body
     if (action._tag === "Rekey") of(record.author).wrappings.push({ record, millis, value: action.wrapping })
-    if (record.subject === undefined) continue
-    const claims = of(record.subject)
-    if (action._tag === "AddMember") claimCertificate(claims, record, action.certificate)
-    if (action._tag === "AddMember" || action._tag === "SetRole") {
-      claims.grants.push({ record, role: action.role, epoch })
-    }
-    if (action._tag === "Relabel") claims.labels.push({ record, millis, value: action.label })
+    else if (record.subject !== undefined) claimAbout(of(record.subject), record, action)
   }
   return claimsByHex
 }

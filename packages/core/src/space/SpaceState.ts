@@ -8,7 +8,7 @@
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Codec from "@sotto/schema/Codec"
-import { DeviceId, Epoch, type SigningKey, type SpaceId } from "@sotto/schema/Id"
+import { type DeviceId, Epoch, type SigningKey, type SpaceId } from "@sotto/schema/Id"
 import type { RelayAddress, WelcomeBody } from "@sotto/schema/Pairing"
 import { EpochSecret, Genesis, MemberOp, type SpacePolicy } from "@sotto/schema/Space"
 import { boundedArray, fixedBytes, uint } from "@sotto/schema/Wire"

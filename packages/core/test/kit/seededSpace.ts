@@ -1,7 +1,7 @@
 /** Spaces, devices and operations for tests, all out of a seed: the same bytes in every run. */
 import { sha256 } from "@noble/hashes/sha2.js"
 import type { Action, Op } from "@sotto/schema/Entry"
-import { EnvelopeId, SigningKey } from "@sotto/schema/Id"
+import { type EnvelopeId, SigningKey } from "@sotto/schema/Id"
 import { type MemberOp, ROLE, type Role, type SpacePolicy } from "@sotto/schema/Space"
 import * as Utf8 from "@sotto/schema/Utf8"
 import * as Result from "effect/Result"

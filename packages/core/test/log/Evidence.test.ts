@@ -3,7 +3,7 @@ import { type Head, type HeadBody, headBodyCodec } from "@sotto/schema/Head"
 import { EnvelopeId, Position, RelayKey, RouteId, Signature, SigningKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Proof from "@sotto/schema/Proof"
-import * as Result from "effect/Result"
+import type * as Result from "effect/Result"
 import * as Evidence from "../../src/log/Evidence.ts"
 import { expectFailure, expectSuccess, NOW, seededCrypto } from "../kit/seededSpace.ts"
 
@@ -50,7 +50,7 @@ describe("the running chain", () => {
     for (const id of ids) chain = new Uint8Array(crypto.sha256(Proof.chainLink(chain, id)))
     assert.deepStrictEqual(running(10), { position: Position.make(10), chain })
     assert.deepStrictEqual(Evidence.advance(crypto, running(4), ids.slice(4)), running(10))
-    assert.notDeepEqual(Evidence.advance(crypto, running(8), [...ids.slice(8)].reverse()), running(10))
+    assert.notDeepEqual(Evidence.advance(crypto, running(8), ids.slice(8).toReversed()), running(10))
   })
 })
 

@@ -57,8 +57,8 @@ describe("derivations", () => {
       recoverySigning: hex(kdf(v, "recovery-space", inputs.genesisRandom)),
       recoveryCapability: hex(kdf(v, "recovery-relay", spaceId, relayKey))
     }
-    const { inputs: _, oldEpoch: __, suite: ___, ...rest } = frozen
-    assert.deepStrictEqual<unknown>(rest, expected)
+    const { inputs: given, oldEpoch, suite } = frozen
+    assert.deepStrictEqual<unknown>(frozen, { inputs: given, oldEpoch, suite, ...expected })
     // RFC 5869 from the other end: extract-and-expand in one call.
     const enc = hkdf(sha256, epochKey, L("epoch", spaceId, Uint8Array.of(0, 0, 0, 7)), L("enc"), 32)
     assert.strictEqual(hex(enc), frozen.encryptKey)

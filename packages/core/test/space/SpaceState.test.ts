@@ -3,6 +3,7 @@ import * as Bytes from "@sotto/schema/Bytes"
 import { Epoch } from "@sotto/schema/Id"
 import { type WelcomeBody, welcomeBodyCodec } from "@sotto/schema/Pairing"
 import { ROLE } from "@sotto/schema/Space"
+import { inspect } from "node:util"
 import * as Device from "../../src/Device.ts"
 import * as Secret from "../../src/Secret.ts"
 import * as Genesis from "../../src/space/Genesis.ts"
@@ -66,7 +67,7 @@ describe("a device", () => {
   it("shows no secret when it is printed", () => {
     const identity = Device.generate({ crypto, label: "phone", nowMillis: NOW })
     const seed = Secret.reveal(identity.signing)
-    const printed = JSON.stringify(identity) + String(identity.signing)
+    const printed = `${JSON.stringify(identity)} ${inspect(identity)}`
     assert.notInclude(printed, Bytes.toHex(seed))
     assert.notInclude(printed, [...seed].join(","))
   })

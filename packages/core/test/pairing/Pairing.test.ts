@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { MailboxId, RelayKey } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
 import type { MailboxMessage, WelcomeBody } from "@sotto/schema/Pairing"
 import { ROLE } from "@sotto/schema/Space"
 import * as Clock from "effect/Clock"
@@ -7,7 +8,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
-import { TestClock } from "effect/testing"
+import * as TestClock from "effect/testing/TestClock"
 import { Crypto } from "../../src/Crypto.ts"
 import * as Device from "../../src/Device.ts"
 import * as Guest from "../../src/pairing/Guest.ts"
@@ -53,7 +54,7 @@ const makeWorld = (tamper?: Tamper) =>
     const crypto = seededCrypto("pairing")
     const space = makeSpace("pairing/space")
     const lines = yield* makeLines(tamper)
-    const expiresMillis = (yield* Clock.currentTimeMillis) + 600_000
+    const expiresMillis = (yield* Clock.currentTimeMillis) + Limit.pairingMillis
     const approvals: Array<Host.JoinRequest> = []
     const admitted: Array<string> = []
     const host = (approve: Effect.Effect<boolean> = Effect.succeed(true)) =>
@@ -208,7 +209,7 @@ describe("Pairing", () => {
       )
       const guest = yield* Effect.forkChild(reasonOf(world.guest(byCode())))
       yield* Deferred.await(asked)
-      yield* TestClock.adjust("121 seconds")
+      yield* TestClock.adjust(Limit.approvalMillis + 1000)
       assert.strictEqual(yield* Fiber.join(host), "approvalTimeout")
       assert.strictEqual(yield* Fiber.join(guest), "approvalTimeout")
       assert.isEmpty(world.admitted)
@@ -218,7 +219,7 @@ describe("Pairing", () => {
     Effect.gen(function*() {
       const world = yield* makeWorld()
       const host = yield* Effect.forkChild(reasonOf(world.host()))
-      yield* TestClock.adjust("10 minutes")
+      yield* TestClock.adjust(Limit.pairingMillis)
       assert.strictEqual(yield* Fiber.join(host), "expired")
       assert.isTrue(yield* isClosed(world.lines))
     }))
@@ -251,7 +252,7 @@ describe("Pairing", () => {
       const world = yield* makeWorld()
       yield* world.lines.host.send({ _tag: "Offer", version: 1, nonce: new Uint8Array(16), expiresMillis: 0 })
       const guest = yield* Effect.forkChild(reasonOf(world.guest(byCode())))
-      yield* TestClock.adjust("30 seconds")
+      yield* TestClock.adjust(Limit.handshakeTotalMillis)
       assert.strictEqual(yield* Fiber.join(guest), "silent")
     }))
 
@@ -286,7 +287,7 @@ describe("Pairing", () => {
           device: stranger.identity,
           relay: RELAY,
           mailbox: MAILBOX,
-          expiresMillis: (yield* Clock.currentTimeMillis) + 600_000,
+          expiresMillis: (yield* Clock.currentTimeMillis) + Limit.pairingMillis,
           codeSecret: Secret.make(CODE.slice()),
           ticketSecret: Secret.make(TICKET.slice()),
           approve: () => Effect.succeed(true),

@@ -10,29 +10,55 @@
  *
  * `Sotto.ts` is the way to one for most.
  */
-import type { Action, Op } from "@sotto/schema/Entry"
-import type { DeviceId, EnvelopeId, Seq, SpaceId } from "@sotto/schema/Id"
+import * as Bytes from "@sotto/schema/Bytes"
+import type { Op } from "@sotto/schema/Entry"
 import type { Hlc } from "@sotto/schema/Hlc"
-import { Limit } from "@sotto/schema/Limit"
+import type { DeviceId, EnvelopeId, RelayKey, Seq, SpaceId } from "@sotto/schema/Id"
 import type { RelayAddress } from "@sotto/schema/Pairing"
-import type { RelayKey } from "@sotto/schema/Id"
 import type { MemberOp, Role } from "@sotto/schema/Space"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
-import type { Closed, NotConnected, NotWriter, OutboxFull, TooLarge, UnknownRelay } from "./ClientError.ts"
-import type { KeystoreFailed } from "./Keystore.ts"
+import type {
+  Closed,
+  NotConnected,
+  NotWriter,
+  OutboxFull,
+  QuarantineFull,
+  TooLarge,
+  UnknownRelay
+} from "./ClientError.ts"
+import { Crypto, type EntropyUnavailable } from "./Crypto.ts"
+import type { DeviceIdentity } from "./Device.ts"
+import { Keystore, type KeystoreFailed } from "./Keystore.ts"
+import type { TransactionRefused } from "./log/Batch.ts"
+import * as Crew from "./log/Crew.ts"
 import type { Cursor, Ordinal } from "./log/Cursor.ts"
+import type { RouteOpening } from "./log/Directory.ts"
 import type { RelayMisbehaved } from "./log/Evidence.ts"
+import * as Journal from "./log/Journal.ts"
+import * as Misconduct from "./log/Misconduct.ts"
+import * as Outbox from "./log/Outbox.ts"
 import type { Quarantined } from "./log/Quarantine.ts"
+import * as Reader from "./log/Reader.ts"
 import type { MembershipRefused } from "./space/Membership.ts"
 import type { SpaceState } from "./space/SpaceState.ts"
 import type { ClientEvent, Status } from "./Status.ts"
-import type { StoreFailed } from "./Store.ts"
+import { Store, type StoreFailed } from "./Store.ts"
+import type { Transport } from "./Transport.ts"
 
-export type PushFailed = TooLarge | OutboxFull | NotWriter | Closed | StoreFailed
-export type AddMemberFailed = MembershipRefused | KeystoreFailed | PushFailed
+export type PushFailed =
+  | TooLarge
+  | TransactionRefused
+  | OutboxFull
+  | NotWriter
+  | Closed
+  | EntropyUnavailable
+  | KeystoreFailed
+  | StoreFailed
+export type AddMemberFailed = MembershipRefused | PushFailed
 
 export interface PushOptions {
   /** "" unless given: the collection of what has none. */
@@ -92,7 +118,8 @@ export interface QuarantinedEnvelope {
   readonly id: EnvelopeId
   readonly reason: Quarantined["reason"]
   readonly waiting: boolean
-  readonly position: Cursor
+  /** Where it came from, while that relay is in use. */
+  readonly position?: Cursor
   readonly sinceMillis: number
   readonly sizeBytes: number
 }
@@ -105,22 +132,19 @@ export interface RelayInfo {
 }
 
 export interface Relays {
-  readonly list: Effect.Effect<ReadonlyArray<RelayInfo>>
+  readonly list: Effect.Effect<ReadonlyArray<RelayInfo>, StoreFailed>
   /**
-   * Adds a relay and sends it everything that this device has. `open`: create the space's route there if it is not
-   * there; `token` for a relay that admits by token. A relay that is there already keeps its places.
+   * Adds a relay and sends it everything that this device has. `open`: with what to create the space's route if it is
+   * not there. A relay that is there already is left as it is.
    */
-  readonly add: (
-    address: RelayAddress,
-    options?: { readonly open?: boolean; readonly token?: string }
-  ) => Effect.Effect<void, StoreFailed | Closed>
+  readonly add: (address: RelayAddress, open?: RouteOpening) => Effect.Effect<void, StoreFailed | KeystoreFailed>
   /** Forgets a relay. What it keeps stays there. */
-  readonly remove: (relay: RelayKey) => Effect.Effect<void, StoreFailed | UnknownRelay | Closed>
+  readonly remove: (relay: RelayKey) => Effect.Effect<void, StoreFailed | KeystoreFailed | UnknownRelay>
   /**
    * Goes on with a relay that was caught, or that went back to an older state, knowing that: its log is read anew from
    * the start and everything that this device has is sent to it again. The evidence is kept.
    */
-  readonly trustAgain: (relay: RelayKey) => Effect.Effect<void, StoreFailed | UnknownRelay | Closed>
+  readonly trustAgain: (relay: RelayKey) => Effect.Effect<void, StoreFailed | KeystoreFailed | UnknownRelay>
 }
 
 export class Client extends Context.Service<Client, {
@@ -144,9 +168,9 @@ export class Client extends Context.Service<Client, {
   }) => Effect.Effect<ReadonlyArray<ReceivedEntry>, StoreFailed | UnknownRelay>
 
   /** Connects now if it must, and waits until everything that the relays have is here. Fails when none answers. */
-  readonly pull: Effect.Effect<void, NotConnected | Closed>
+  readonly pull: Effect.Effect<void, NotConnected>
   /** Waits until this device's entries are stored at a relay and everything that the relays have is here. */
-  readonly settled: Effect.Effect<void, Closed>
+  readonly settled: Effect.Effect<void>
   /** Tells the relays how far this device is, now rather than within two seconds. */
   readonly ack: Effect.Effect<void>
   /** Waits until this device's entries are stored at a relay, at most `Limit.suspendFlushMillis`; answers what is left. */
@@ -154,7 +178,7 @@ export class Client extends Context.Service<Client, {
 
   readonly presence: {
     /** Tells whoever is connected now; nothing is stored. */
-    readonly publish: (body: Uint8Array) => Effect.Effect<void, NotConnected | TooLarge>
+    readonly publish: (body: Uint8Array) => Effect.Effect<void, NotConnected | TooLarge | EntropyUnavailable>
     readonly changes: Stream.Stream<PresenceMessage>
   }
 
@@ -184,16 +208,63 @@ export class Client extends Context.Service<Client, {
   readonly wake: Effect.Effect<void>
 }>()("@sotto/core/Client") {}
 
-const appended = (collection: string, key: string, parents: ReadonlyArray<EnvelopeId>, action: Action): Op => ({
+/** The operation that `push` writes. */
+export const putOp = (value: Uint8Array, { collection = "", key = "", parents = [] }: PushOptions = {}): Op => ({
   collection,
   key,
-  parents: [...parents],
-  action
+  parents,
+  action: { _tag: "Put", value }
 })
 
-/** The operation that `push` writes. */
-export const putOp = (value: Uint8Array, options: PushOptions = {}): Op =>
-  appended(options.collection ?? "", options.key ?? "", options.parents ?? [], { _tag: "Put", value })
+/** The running client of the space that the directory is in; see `Sotto` for how it comes to be in one. */
+export const make: (
+  identity: DeviceIdentity
+) => Effect.Effect<
+  Client["Service"],
+  StoreFailed | KeystoreFailed | QuarantineFull,
+  Store | Keystore | Crypto | Transport | Scope.Scope
+> = Effect.fn("Client.make")(function*(identity) {
+  const crypto = yield* Crypto
+  const journal = yield* Journal.open({ crypto, identity, store: yield* Store, keystore: yield* Keystore })
+  yield* Effect.addFinalizer(() => journal.close)
+  const outbox = yield* Outbox.make(journal)
+  const crew = yield* Crew.make(journal)
+  yield* crew.start
+  const push = (ops: ReadonlyArray<Op>) => outbox.push(ops)
+  return Client.of({
+    device: identity.id,
+    space: journal.books().state.spaceId,
+    push: (value, options) => push([putOp(value, options)]),
+    pushAll: push,
+    entries: (options) => Reader.entries(journal, options),
+    log: (options) => Reader.log(journal, options),
+    pull: crew.pull,
+    settled: crew.settled,
+    ack: crew.acknowledge,
+    flush: crew.flush,
+    presence: crew.presence,
+    status: crew.status,
+    events: crew.events,
+    quarantine: Reader.quarantine(journal),
+    evidence: Misconduct.readAll(journal.store),
+    state: Effect.sync(() => journal.books().state),
+    devices: Effect.sync(() => devicesOf(journal)),
+    addMember: outbox.pushMember,
+    relays: crew.relays,
+    pause: crew.pause,
+    resume: crew.resume,
+    wake: crew.wake
+  })
+})
 
-/** Entries that a page of `log` has unless told. */
-export const PAGE_ENTRIES = Limit.pageEnvelopesMax
+const devicesOf = (journal: Journal.Journal): ReadonlyArray<DeviceInfo> =>
+  [...journal.books().state.membership.roster.memberByHex.values()]
+    .sort((a, b) => Bytes.compare(a.id, b.id))
+    .map(({ certificate, id, label, removed, role }) => ({
+      id,
+      label,
+      role,
+      createdMillis: certificate.body.createdMillis,
+      own: Bytes.equals(id, journal.identity.id),
+      removed: removed !== null
+    }))

@@ -48,3 +48,27 @@ export class UnknownRelay extends Schema.TaggedError<UnknownRelay>()("UnknownRel
     return "This relay is not one of this space's relays. Nothing was changed."
   }
 }
+
+/** So many envelopes wait for keys, members or entries before them that no more are taken. */
+export class QuarantineFull extends Schema.TaggedError<QuarantineFull>()("QuarantineFull", { waiting: Schema.Int }) {
+  override get message() {
+    return `${this.waiting} envelopes wait for keys, members or entries that have not come, and no more are taken. ` +
+      "Nothing is lost: the relay keeps the others. Ask another device of the space to come online, or look at the quarantine."
+  }
+}
+
+/** A relay that no longer answers on an open connection. */
+export class RelaySilent extends Schema.TaggedError<RelaySilent>()("RelaySilent", { millis: Schema.Int }) {
+  override get message() {
+    return `The relay said nothing for ${this.millis} ms. The connection was given up and is made anew; ` +
+      "what you wrote is kept on this device."
+  }
+}
+
+/** The relay is in another epoch than this connection: it is made anew with that epoch's keys. */
+export class EpochMoved extends Schema.TaggedError<EpochMoved>()("EpochMoved", { epoch: Schema.Int }) {
+  override get message() {
+    return `The space's keys changed (epoch ${this.epoch}). Nothing is lost; the connection is made anew with them, ` +
+      "as soon as this device has them."
+  }
+}

@@ -15,6 +15,12 @@ export interface Failure {
   readonly retrying: boolean
 }
 
+/** What an error comes to for people. */
+export const failureOf = (
+  { _tag, message }: { readonly _tag: string; readonly message: string },
+  retrying: boolean
+): Failure => ({ tag: _tag, message, retrying })
+
 /**
  * Where a relay's connection is: `paused` by the app, `waiting` for the next try, `connecting`, `catching-up` with what
  * it missed, `live`, or `stopped` by a failure that trying again would not cure.

@@ -1,6 +1,8 @@
 /**
  * What a device keeps, and under which keys: the one place that knows the layout of its `Store`.
  *
+ * Tables 1 to 31 are the client's; whoever else keeps rows in the same store takes bytes above.
+ *
  * A key is one byte for the table, then fixed-size fields, big endian, so that keys sort as their fields do. A row is the
  * canonical encoding of its schema. `docs/internals/client.md` shows the tables.
  *
@@ -14,10 +16,11 @@ import * as Bytes from "@sotto/schema/Bytes"
 import * as Codec from "@sotto/schema/Codec"
 import { Head } from "@sotto/schema/Head"
 import { Hlc } from "@sotto/schema/Hlc"
-import { DeviceId, EnvelopeId, Lane, Position, Seq, SigningKey } from "@sotto/schema/Id"
+import { DeviceId, EntryHash, EnvelopeId, Lane, Position, SigningKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import { RelayAddress } from "@sotto/schema/Pairing"
 import { RelayKeys, Retention } from "@sotto/schema/Relay"
+import { memberOpCodec } from "@sotto/schema/Space"
 import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "@sotto/schema/Wire"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -39,10 +42,11 @@ const TABLE = {
   placed: 9,
   outbox: 10,
   chain: 11,
-  pending: 12,
-  quarantine: 13,
-  evidence: 14,
-  witness: 15
+  waiting: 12,
+  refused: 13,
+  deferred: 14,
+  evidence: 15,
+  witness: 16
 } as const
 
 /** The version of this layout; another one is refused, not guessed at. */
@@ -71,12 +75,12 @@ export const RelayRow = Schema.Struct({
   address: RelayAddress,
   /** Its public keys, once it showed them; checked against the address. */
   keys: Schema.NullOr(RelayKeys),
-  /** Whether this device may open the space's route there, and with what. */
+  /** With what this device opens the space's route there, if it is to do that. */
   open: Schema.NullOr(
     Schema.Struct({ token: Schema.NullOr(boundedText(256)), retention: Retention, recovery: Schema.NullOr(SigningKey) })
   ),
-  /** The route was there once: not to find it again is a reset. */
-  opened: Schema.Boolean,
+  /** What it keeps, as it said when the route was attached last; null before. Not to find the route again is a reset. */
+  granted: Schema.NullOr(Retention),
   /** Number of its evidence; 0 while in good standing. */
   misbehaved: uint(0xffff_ffff)
 })
@@ -90,7 +94,12 @@ export const MarkRow = Schema.Struct({
   /** The newest head that it signed. */
   head: Schema.NullOr(Head),
   /** The highest position at which it acknowledged an entry of this device. */
-  stored: Position
+  stored: Position,
+  /** Positions were missing once: chains of its log may begin, and go on, above a gap. */
+  gapped: Schema.Boolean,
+  /** Entries after `offered`, up to `offerUntil`, are to be sent to it whoever wrote them: it is new, or was reset. */
+  offered: Ordinal,
+  offerUntil: Ordinal
 })
 export type MarkRow = typeof MarkRow.Type
 
@@ -107,15 +116,15 @@ export const Place = Schema.Struct({ relay: RelayNumber, position: Position })
 export type Place = typeof Place.Type
 
 /** Places of an accepted entry that became known after it was accepted. */
-export const PlaceRow = boundedArray(Place, Limit.membersMax)
+export const PlaceRow = boundedArray(Place, 64)
 
 /** What became of an envelope, by its id. */
 export const KnownRow = Schema.Union([
   tagged("Accepted", 1, { ordinal: Ordinal }),
-  tagged("Pending", 2, { device: DeviceId, lane: Lane, seq: Seq }),
-  tagged("Quarantined", 3, {}),
-  /** Replaced before anyone else could have seen it. */
-  tagged("Reissued", 4, { ordinal: Ordinal })
+  /** Kept in `waiting`: it may still be accepted. */
+  tagged("Waiting", 2, {}),
+  /** Kept in `refused`. */
+  tagged("Refused", 3, {})
 ])
 export type KnownRow = typeof KnownRow.Type
 
@@ -123,25 +132,16 @@ export type KnownRow = typeof KnownRow.Type
 export const PlacedRow = Schema.Struct({ id: EnvelopeId, chain: Schema.NullOr(fixedBytes(32)) })
 export type PlacedRow = typeof PlacedRow.Type
 
-/** An unsigned entry that waits for one that closes its batch. */
-export const PendingRow = Schema.Struct({
-  relay: RelayNumber,
-  position: Position,
-  envelope: boundedBytes(Limit.envelopeBytesMax)
-})
-export type PendingRow = typeof PendingRow.Type
-
-/** An envelope that was set aside. */
-export const QuarantineRow = Schema.Struct({
-  reason: Reason,
+/** An envelope that is not accepted: what was wrong, and where it came from. */
+export const AsideRow = Schema.Struct({
+  /** Null for an entry in its place that only waits for the signature which closes its batch. */
+  reason: Schema.NullOr(Reason),
   relay: RelayNumber,
   position: Position,
   sinceMillis: uint(),
-  /** Whose chain it waits for, when `reason` is a gap. */
-  waitsFor: Schema.NullOr(Schema.Struct({ device: DeviceId, lane: Lane })),
   envelope: boundedBytes(Limit.envelopeBytesMax)
 })
-export type QuarantineRow = typeof QuarantineRow.Type
+export type AsideRow = typeof AsideRow.Type
 
 // -- tables ------------------------------------------------------------------------------------------------------------
 
@@ -241,14 +241,8 @@ const decodeChainKey = (bytes: Uint8Array): ChainKey => ({
   lane: Lane.make(bytes.slice(32, 40))
 })
 
-/** The key under which maps keep a chain. */
-export const chainHex = ({ device, lane }: ChainKey): string => Bytes.toHex(Bytes.concat(device, lane))
-
 /** The keys of a relay's rows begin with this: for `within`. */
 export const withinRelay = (relay: RelayNumber): Uint8Array => u16(relay)
-/** The keys of a chain's pending rows begin with this: for `within`. */
-export const withinChain = ({ device, lane }: ChainKey): Uint8Array => Bytes.concat(device, lane)
-
 /** Bytes that another module gives a meaning to: sealed secrets, chain states. */
 const blobCodec: Codec.Codec<Uint8Array> = Codec.make(boundedBytes(64 * 1024 * 1024), "blob")
 
@@ -302,18 +296,27 @@ export const chain = makeTable({
   encodeKey: ({ device, lane }: ChainKey) => Bytes.concat(device, lane),
   decodeKey: decodeChainKey
 })
-export const pending = makeTable({
-  name: "pending",
-  table: TABLE.pending,
-  codec: Codec.make(PendingRow, "PendingRow"),
-  encodeKey: ({ device, lane, seq }: ChainKey & { readonly seq: Seq }) => Bytes.concat(device, lane, Bytes.u64(seq)),
-  decodeKey: (bytes) => ({ ...decodeChainKey(bytes), seq: Seq.make(uintAt(bytes, 40, 8)) })
-})
-export const quarantine = makeTable({
-  name: "quarantine",
-  table: TABLE.quarantine,
-  codec: Codec.make(QuarantineRow, "QuarantineRow"),
+/** Envelopes that may still be accepted. */
+export const waiting = makeTable({
+  name: "waiting",
+  table: TABLE.waiting,
+  codec: Codec.make(AsideRow, "AsideRow"),
   ...byId
+})
+/** Envelopes that were refused for good. */
+export const refused = makeTable({
+  name: "refused",
+  table: TABLE.refused,
+  codec: Codec.make(AsideRow, "AsideRow"),
+  ...byId
+})
+/** Membership operations of accepted entries that name others which have not come yet, by their hash. */
+export const deferred = makeTable({
+  name: "deferred",
+  table: TABLE.deferred,
+  codec: memberOpCodec,
+  encodeKey: (hash: EntryHash): Uint8Array => hash,
+  decodeKey: (bytes) => EntryHash.make(bytes)
 })
 /** Exported evidence against a relay, by its number. */
 export const evidence = makeTable({

@@ -1,0 +1,181 @@
+/**
+ * The front door for Effect users: a device's directory (a `Store`, and a `Keystore` for its secrets) and the running
+ * `Client` of its space. The promise-based door of each runtime is a thin cover of this one.
+ *
+ * A directory goes through three states, each durable before the next begins: empty; a device (`device`); a device in a
+ * space, by `create` for the first one and by `join` for one that another let in. `open` runs it from there.
+ */
+import { type RelayKey, SigningKey } from "@sotto/schema/Id"
+import type { RelayAddress, WelcomeBody } from "@sotto/schema/Pairing"
+import type { Retention } from "@sotto/schema/Relay"
+import type { SpacePolicy } from "@sotto/schema/Space"
+import { SUITE_DEFAULT } from "@sotto/schema/Suite"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Client from "./Client.ts"
+import type { QuarantineFull } from "./ClientError.ts"
+import { Crypto, type EntropyUnavailable } from "./Crypto.ts"
+import { type DeviceIdentity, generate, type IdentityDamaged } from "./Device.ts"
+import * as Entropy from "./internal/entropy.ts"
+import { Keystore, type KeystoreFailed } from "./Keystore.ts"
+import * as Directory from "./log/Directory.ts"
+import * as Secret from "./Secret.ts"
+import { makeRecovery } from "./space/Keys.ts"
+import * as SpaceState from "./space/SpaceState.ts"
+import { Store, type StoreFailed } from "./Store.ts"
+import type { Transport } from "./Transport.ts"
+
+/** The directory is not in the state that was asked for. */
+export class WrongDirectory extends Schema.TaggedError<WrongDirectory>()("WrongDirectory", {
+  reason: Schema.Literals(["no-device", "no-space", "in-space"])
+}) {
+  override get message() {
+    const what = {
+      "no-device": "This directory has no device yet. Create one, or pair with a device that you have.",
+      "no-space": "This device is in no space yet. Create one, or pair with a device that is in one.",
+      "in-space": "This device is in a space already. Nothing was changed; use another directory for another space."
+    }[this.reason]
+    return what
+  }
+}
+
+type Directories = Store | Keystore | Crypto
+type DirectoryFailed = StoreFailed | KeystoreFailed | IdentityDamaged
+
+const parts: Effect.Effect<Directory.Parts, never, Directories> = Effect.gen(function*() {
+  return { crypto: yield* Crypto, store: yield* Store, keystore: yield* Keystore }
+})
+
+/** What a directory holds: nothing, a device, or a device in a space. */
+export const stateOf: Effect.Effect<"empty" | "device" | "space", DirectoryFailed, Directories> = Effect.gen(
+  function*() {
+    const directory = yield* parts
+    if ((yield* Directory.readIdentity(directory)) === undefined) return "empty"
+    return (yield* Directory.readState(directory)) === undefined ? "device" : "space"
+  }
+)
+
+/** The directory's device; a new one, made durable, when it has none. `label` is what people call it. */
+export const device: (options: {
+  readonly label: string
+}) => Effect.Effect<DeviceIdentity, DirectoryFailed | EntropyUnavailable, Directories> = Effect.fn("Sotto.device")(
+  function*({ label }) {
+    const directory = yield* parts
+    const known = yield* Directory.readIdentity(directory)
+    if (known !== undefined) return known
+    const nowMillis = yield* Clock.currentTimeMillis
+    const identity = yield* Entropy.attempt(() => generate({ crypto: directory.crypto, label, nowMillis }))
+    yield* directory.store.commit([yield* Directory.identityWrite(directory, identity)])
+    return identity
+  }
+)
+
+export interface CreateOptions {
+  readonly label: string
+  readonly relays: ReadonlyArray<RelayAddress>
+  /** Lanes visible and full history unless given. */
+  readonly policy?: SpacePolicy
+  /** What the relays are asked to keep: until all devices have it, unless given. */
+  readonly retention?: Retention
+  /** For relays that admit by token. */
+  readonly token?: string
+}
+
+/** What a new space comes with. */
+export interface Created {
+  readonly identity: DeviceIdentity
+  /** 32 bytes, kept nowhere: to be shown as words once, and written down by its owner. */
+  readonly recovery: Secret.Secret
+}
+
+const POLICY_DEFAULT: SpacePolicy = { lanes: 0, history: 1 }
+const RETENTION_DEFAULT: Retention = { _tag: "Transit", ttl: { _tag: "Default" } }
+const RECOVERY_BYTES = 32
+
+/** Makes the device, if there is none, and a space with it as owner. Nothing is sent: `open` opens its routes. */
+export const create: (options: CreateOptions) => Effect.Effect<
+  Created,
+  DirectoryFailed | EntropyUnavailable | WrongDirectory,
+  Directories
+> = Effect.fn("Sotto.create")(function*(options) {
+  const directory = yield* parts
+  const { crypto } = directory
+  const identity = yield* device(options)
+  if ((yield* Directory.readState(directory)) !== undefined) return yield* new WrongDirectory({ reason: "in-space" })
+  const secret = yield* Entropy.attempt(() => crypto.random(RECOVERY_BYTES))
+  const keys = makeRecovery({ crypto, suite: SUITE_DEFAULT, secret })
+  const state = yield* Entropy.attempt(() =>
+    SpaceState.create({
+      crypto,
+      creator: identity,
+      policy: options.policy ?? POLICY_DEFAULT,
+      recovery: (random) => SigningKey.make(keys.signing(random).publicKey)
+    })
+  )
+  const recoveryAt = (relay: RelayKey) => SigningKey.make(keys.capability(state.spaceId, relay).publicKey)
+  const relays = options.relays.map((address) =>
+    Directory.freshRelay(address, {
+      token: options.token ?? null,
+      retention: options.retention ?? RETENTION_DEFAULT,
+      recovery: recoveryAt(address.key)
+    })
+  )
+  yield* directory.store.commit([yield* Directory.stateWrite(directory, state), ...Directory.firstWrites(relays)])
+  return { identity, recovery: Secret.make(secret) }
+})
+
+/** Takes a space in that the device was welcomed to; who sent the welcome was checked before, by pairing. */
+export const join: (
+  welcome: WelcomeBody
+) => Effect.Effect<
+  void,
+  DirectoryFailed | EntropyUnavailable | SpaceState.WelcomeRefused | WrongDirectory,
+  Directories
+> = Effect.fn("Sotto.join")(function*(welcome) {
+  const directory = yield* parts
+  const identity = yield* Directory.readIdentity(directory)
+  if (identity === undefined) return yield* new WrongDirectory({ reason: "no-device" })
+  if ((yield* Directory.readState(directory)) !== undefined) return yield* new WrongDirectory({ reason: "in-space" })
+  const state = yield* Effect.fromResult(
+    SpaceState.fromWelcome(directory.crypto, welcome, { device: identity.id })
+  )
+  const relays = welcome.relays.map((address) => Directory.freshRelay(address, null))
+  yield* directory.store.commit([yield* Directory.stateWrite(directory, state), ...Directory.firstWrites(relays)])
+})
+
+/** A device in a space, running. */
+export class Sotto extends Context.Service<Sotto, {
+  readonly identity: DeviceIdentity
+  readonly client: Client.Client["Service"]
+}>()("@sotto/core/Sotto") {}
+
+export type OpenFailed = DirectoryFailed | EntropyUnavailable | QuarantineFull | WrongDirectory
+
+/** Runs the space of a directory that is in one, until the scope closes. */
+export const open: Effect.Effect<Sotto["Service"], OpenFailed, Directories | Transport | Scope.Scope> = Effect.gen(
+  function*() {
+    const directory = yield* parts
+    const identity = yield* Directory.readIdentity(directory)
+    if (identity === undefined) return yield* new WrongDirectory({ reason: "no-device" })
+    if ((yield* Directory.readState(directory)) === undefined) return yield* new WrongDirectory({ reason: "no-space" })
+    return { identity, client: yield* Client.make(identity) }
+  }
+).pipe(Effect.withSpan("Sotto.open"))
+
+/**
+ * Runs the space of the directory. `create`: makes the device and the space first when the directory is in none;
+ * `onCreated` gets the recovery secret, this once.
+ */
+export const layer = (options: {
+  readonly create?: CreateOptions & { readonly onCreated: (created: Created) => Effect.Effect<void> }
+} = {}): Layer.Layer<Sotto | Client.Client, OpenFailed, Directories | Transport> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const { create: first } = options
+    if (first !== undefined && (yield* stateOf) !== "space") yield* first.onCreated(yield* create(first))
+    const sotto = yield* open
+    return Context.make(Sotto, sotto).pipe(Context.add(Client.Client, sotto.client))
+  }))

@@ -1,0 +1,333 @@
+/**
+ * All relays of one space at work (protocol.md §7): a keeper for each, and what is asked of them together.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import * as Hlc from "@sotto/schema/Hlc"
+import type { RelayKey } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as FiberMap from "effect/FiberMap"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Client, PresenceMessage, Relays } from "../Client.ts"
+import { NotConnected, type QuarantineFull, TooLarge, UnknownRelay } from "../ClientError.ts"
+import type { Crypto } from "../Crypto.ts"
+import * as Entropy from "../internal/entropy.ts"
+import * as Signal from "../internal/signal.ts"
+import type { KeystoreFailed } from "../Keystore.ts"
+import * as Status from "../Status.ts"
+import type { StoreFailed } from "../Store.ts"
+import type { Transport } from "../Transport.ts"
+import * as Attach from "./Attach.ts"
+import * as Directory from "./Directory.ts"
+import * as Inbox from "./Inbox.ts"
+import type { Journal } from "./Journal.ts"
+import * as Ledger from "./Ledger.ts"
+import * as Misconduct from "./Misconduct.ts"
+import * as Presence from "./Presence.ts"
+import * as Pump from "./Pump.ts"
+import * as RelayKeeper from "./RelayKeeper.ts"
+
+type Service = Client["Service"]
+
+/** What the relays do together, as the client offers it. */
+export interface Crew extends
+  Pick<Service, "pull" | "settled" | "flush" | "presence" | "status" | "events" | "relays" | "pause" | "resume" | "wake">
+{
+  readonly acknowledge: Service["ack"]
+  /** Looks at what waits, then connects. */
+  readonly start: Effect.Effect<void, StoreFailed | KeystoreFailed | QuarantineFull>
+}
+
+/** Events and presence that a slow reader may fall behind. */
+const EVENTS_MAX = 1024
+const PRESENCE_MAX = 256
+/** How often entries that are dated ahead of this device's clock are looked at again. */
+const CLOCK_LOOK_MILLIS = 60_000
+
+/** What everything here shares. */
+interface Bridge {
+  readonly journal: Journal
+  readonly keeperByHex: Map<string, RelayKeeper.Keeper>
+  readonly events: PubSub.PubSub<Status.ClientEvent>
+  paused: boolean
+}
+
+const tell = ({ events }: Bridge, all: ReadonlyArray<Status.ClientEvent>): Effect.Effect<void> =>
+  all.length === 0 ? Effect.void : Effect.asVoid(PubSub.publishAll(events, all))
+
+const keepersOf = ({ keeperByHex }: Bridge) => [...keeperByHex.values()]
+
+/** The relays of the journal, not yet connected. They stop with the scope, after a last try to send what waits. */
+export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | Crypto | Scope.Scope> = Effect
+  .fnUntraced(function*(journal) {
+    const events = yield* PubSub.sliding<Status.ClientEvent>(EVENTS_MAX)
+    const heard = yield* PubSub.sliding<PresenceMessage>(PRESENCE_MAX)
+    const fibers = yield* FiberMap.make<string>()
+    const context = yield* Effect.context<Transport | Crypto>()
+    const bridge: Bridge = { journal, keeperByHex: new Map(), events, paused: false }
+    const shared: RelayKeeper.Shared = {
+      journal,
+      paused: () => bridge.paused,
+      events: (all) => tell(bridge, all),
+      presence: (envelope) => hear(journal, heard, envelope),
+      caughtUp: Effect.suspend(() => mayTruncate(bridge) ? lookAgain(bridge) : Effect.void),
+      last: (relay) => isLast(bridge, relay)
+    }
+    const employ = (relay: RelayKey): Effect.Effect<void> => {
+      const hex = Bytes.toHex(relay)
+      const keeper = RelayKeeper.make(shared, relay)
+      bridge.keeperByHex.set(hex, keeper)
+      return Effect.asVoid(FiberMap.run(fibers, hex, Effect.provideContext(keeper.run, context)))
+    }
+    yield* Effect.forkScoped(lookNowAndThen(bridge))
+    yield* Effect.addFinalizer(() => flush(bridge))
+    return {
+      start: Effect.gen(function*() {
+        yield* tell(bridge, (yield* Inbox.reconsider(journal, false)).events)
+        for (const { relay } of journal.books().bookByHex.values()) yield* employ(relay)
+      }),
+      pull: pull(bridge),
+      settled: settled(bridge),
+      acknowledge: acknowledge(bridge),
+      flush: (atMost) => flush(bridge, atMost),
+      presence: { publish: (body) => publish(bridge, body), changes: Stream.fromPubSub(heard) },
+      status: { current: Effect.sync(() => statusOf(bridge)), changes: changes(bridge) },
+      events: Stream.fromPubSub(events),
+      relays: relays(bridge, employ),
+      pause: setPaused(bridge, true),
+      resume: setPaused(bridge, false),
+      wake: wake(bridge)
+    }
+  })
+
+const setPaused = (bridge: Bridge, paused: boolean): Effect.Effect<void> =>
+  Effect.sync(() => {
+    bridge.paused = paused
+    bridge.journal.changed.raise()
+  })
+
+const wake = (bridge: Bridge): Effect.Effect<void> =>
+  Effect.sync(() => {
+    for (const keeper of keepersOf(bridge)) keeper.wake()
+  })
+
+// -- what waits --------------------------------------------------------------------------------------------------------
+
+/** Whether every other relay has brought what it has, or cannot. */
+const isLast = (bridge: Bridge, relay: RelayKey): boolean =>
+  keepersOf(bridge).every((keeper) =>
+    Bytes.equals(keeper.relay, relay) || keeper.everCaughtUp() || keeper.status().phase === "stopped"
+  )
+
+const mayTruncate = ({ journal, ...bridge }: Bridge): boolean => {
+  const { bookByHex, waitingByHex } = journal.books()
+  const isGapped = [...bookByHex.values()].some(({ mark }) => mark.gapped)
+  return isGapped && [...waitingByHex.values()].some(({ reason }) => reason === "gap") &&
+    [...bridge.keeperByHex.values()].every((keeper) => keeper.everCaughtUp() || keeper.status().phase === "stopped")
+}
+
+/** Looks again at everything that waits. Where storage fails, it waits on: the next page, or start, looks again. */
+const lookAgain = (bridge: Bridge): Effect.Effect<void> =>
+  Inbox.reconsider(bridge.journal, mayTruncate(bridge)).pipe(
+    Effect.flatMap(({ events }) => tell(bridge, events)),
+    Effect.catch((error) => Effect.logWarning(`what waits was not looked at: ${error.message}`))
+  )
+
+const lookNowAndThen = (bridge: Bridge): Effect.Effect<never> =>
+  Effect.forever(Effect.gen(function*() {
+    yield* Signal.until(bridge.journal.changed, () => isAhead(bridge) ? true : undefined)
+    yield* Effect.sleep(CLOCK_LOOK_MILLIS)
+    yield* lookAgain(bridge)
+  }))
+
+const isAhead = ({ journal }: Bridge): boolean => {
+  for (const { reason } of journal.books().waitingByHex.values()) if (reason === "clock") return true
+  return false
+}
+
+// -- status ------------------------------------------------------------------------------------------------------------
+
+/** Entries that are here and at no relay, as far as this device knows. */
+const pendingOf = ({ journal }: Bridge): number => {
+  const { bookByHex, meta } = journal.books()
+  const counts = [...bookByHex.values()].map((book) => Pump.pendingOf(journal, book))
+  return counts.length === 0 ? meta.ordinal : Math.min(...counts)
+}
+
+const OWN_TROUBLE = new Set(["StoreFailed", "KeystoreFailed", "QuarantineFull"])
+
+const statusOf = (bridge: Bridge): Status.Status => {
+  const { refused, waitingByHex } = bridge.journal.books()
+  const all = keepersOf(bridge).map((keeper) => keeper.status())
+  const trouble = all.find(({ failure }) => failure !== null && OWN_TROUBLE.has(failure.tag))
+  let quarantined = refused.length
+  for (const { reason } of waitingByHex.values()) if (reason !== null) quarantined++
+  return Status.make({
+    paused: bridge.paused,
+    pending: pendingOf(bridge),
+    quarantined,
+    relays: all,
+    failure: trouble?.failure ?? null
+  })
+}
+
+interface Shown {
+  readonly seen: number
+  readonly status: Status.Status
+}
+
+const changes = (bridge: Bridge): Stream.Stream<Status.Status> =>
+  Stream.paginate<Shown | undefined, Status.Status>(undefined, (shown) => {
+    const look = Effect.sync((): Shown => ({ seen: bridge.journal.changed.version(), status: statusOf(bridge) }))
+    const another = (seen: number): Effect.Effect<Shown> =>
+      Effect.flatMap(bridge.journal.changed.after(seen), () =>
+        Effect.flatMap(
+          look,
+          (next) => Equal.equals(next.status, shown?.status) ? another(next.seen) : Effect.succeed(next)
+        ))
+    const next = shown === undefined ? look : another(shown.seen)
+    return Effect.map(next, (shown) => [[shown.status], Option.some<Shown | undefined>(shown)] as const)
+  })
+
+// -- barriers ----------------------------------------------------------------------------------------------------------
+
+const pull = (bridge: Bridge): Effect.Effect<void, NotConnected> =>
+  Effect.suspend(() => {
+    const keepers = keepersOf(bridge)
+    if (keepers.length === 0) return Effect.fail(new NotConnected({ detail: "no relay is configured" }))
+    if (bridge.paused) return Effect.fail(new NotConnected({ detail: "paused" }))
+    return Effect.flatMap(
+      Effect.forEach(keepers, (keeper) => pullFrom(bridge, keeper), { concurrency: "unbounded" }),
+      (failures) => {
+        const [first] = failures
+        return failures.includes(undefined) || first === undefined ? Effect.void : Effect.fail(first)
+      }
+    )
+  })
+
+/** Undefined when everything that the relay has is here. */
+const pullFrom = (bridge: Bridge, keeper: RelayKeeper.Keeper): Effect.Effect<NotConnected | undefined> =>
+  Effect.suspend(() => {
+    const ended = keeper.ended()
+    if (keeper.status().phase !== "live") keeper.wake()
+    const lost = Signal.until(bridge.journal.changed, () => {
+      const { failure, phase } = keeper.status()
+      const isOver = keeper.ended() > ended || phase === "stopped" || phase === "paused"
+      return isOver && phase !== "live" ? new NotConnected({ detail: failure?.message ?? phase }) : undefined
+    })
+    const synced = Signal.until(
+      bridge.journal.changed,
+      () => keeper.status().phase === "live" ? keeper.session() : undefined
+    ).pipe(
+      Effect.flatMap((session) => session.sync),
+      Effect.matchEffect({ onFailure: () => Effect.never, onSuccess: () => Effect.undefined })
+    )
+    return Effect.raceFirst(synced, lost)
+  })
+
+const settled = (bridge: Bridge): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { changed } = bridge.journal
+    return Signal.until(changed, () => statusOf(bridge)._tag === "Synced" ? true : undefined).pipe(
+      Effect.andThen(Effect.exit(pull(bridge))),
+      Effect.flatMap((pulled) =>
+        pulled._tag === "Success" && statusOf(bridge)._tag === "Synced" ? Effect.void : settled(bridge)
+      )
+    )
+  })
+
+const flush = (bridge: Bridge, atMost: Duration.Input = Limit.suspendFlushMillis): Effect.Effect<number> => {
+  const isDone = () =>
+    pendingOf(bridge) === 0 || keepersOf(bridge).every((keeper) => keeper.session() === undefined) ? true : undefined
+  return Effect.map(
+    Effect.raceFirst(Signal.until(bridge.journal.changed, isDone), Effect.sleep(atMost)),
+    () => pendingOf(bridge)
+  )
+}
+
+const acknowledge = (bridge: Bridge): Effect.Effect<void> =>
+  Effect.forEach(keepersOf(bridge), (keeper) => Effect.ignore(keeper.session()?.acknowledge ?? Effect.void), {
+    discard: true
+  })
+
+// -- presence ----------------------------------------------------------------------------------------------------------
+
+const publish = Effect.fnUntraced(function*(bridge: Bridge, body: Uint8Array) {
+  const max = Presence.PRESENCE_BODY_BYTES_MAX
+  if (body.length > max) return yield* new TooLarge({ what: "presence", size: body.length, max })
+  const { crypto, identity } = bridge.journal
+  const { meta, state } = bridge.journal.books()
+  const hlc = Hlc.tick(meta.hlc, yield* Clock.currentTimeMillis)
+  const envelope = yield* Entropy.attempt(() => Presence.seal(crypto, state, { author: identity, hlc, body }))
+  let sent = 0
+  for (const keeper of keepersOf(bridge)) {
+    const session = keeper.session()
+    if (session !== undefined && Result.isSuccess(yield* Effect.result(session.publish(envelope)))) sent++
+  }
+  if (sent === 0) return yield* new NotConnected({ detail: "presence is for those who are connected now" })
+})
+
+const hear = Effect.fnUntraced(function*(
+  { books, crypto }: Journal,
+  heard: PubSub.PubSub<PresenceMessage>,
+  envelope: Uint8Array
+) {
+  const nowMillis = yield* Clock.currentTimeMillis
+  const opened = Presence.open(crypto, books().state, { bytes: envelope, nowMillis })
+  if (Result.isFailure(opened)) return
+  const { body, device, hlc } = opened.success
+  yield* PubSub.publish(heard, { device, hlc, body })
+})
+
+// -- relays ------------------------------------------------------------------------------------------------------------
+
+const relays = (bridge: Bridge, employ: (relay: RelayKey) => Effect.Effect<void>): Relays => {
+  const { journal } = bridge
+  return {
+    list: Effect.suspend(() =>
+      Effect.forEach([...journal.books().bookByHex.values()], ({ row: { address, misbehaved } }) =>
+        Effect.map(
+          misbehaved === 0 ? Effect.undefined : Misconduct.read(journal.store, misbehaved),
+          (found) => ({ address, misbehaved: found ?? null })
+        ))
+    ),
+    add: Effect.fn("Client.relays.add")(function*(address, open) {
+      const added = yield* journal.update((books) => {
+        if (books.bookByHex.has(Bytes.toHex(address.key))) return Effect.succeed({ books, writes: [], value: false })
+        const number = Ledger.RelayNumber.make(books.meta.relays + 1)
+        const meta = { ...books.meta, relays: number }
+        const row = Directory.freshRelay(address, open ?? null)
+        const mark = Directory.freshMark(books.meta.ordinal)
+        return Effect.succeed({
+          books: { ...Attach.withBook(books, { number, relay: address.key, row, mark }), meta },
+          writes: [Ledger.meta.put("", meta), ...Directory.relayWrites(number, row, mark)],
+          value: true
+        })
+      })
+      if (added) yield* employ(address.key)
+    }),
+    remove: Effect.fn("Client.relays.remove")(function*(relay) {
+      yield* journal.update((books) => {
+        const hex = Bytes.toHex(relay)
+        const book = books.bookByHex.get(hex)
+        if (book === undefined) return Effect.fail(new UnknownRelay())
+        const bookByHex = new Map(books.bookByHex)
+        bookByHex.delete(hex)
+        return Effect.succeed({ books: { ...books, bookByHex }, writes: Attach.forget(journal, book), value: undefined })
+      })
+      bridge.keeperByHex.delete(Bytes.toHex(relay))
+      journal.changed.raise()
+    }),
+    trustAgain: Effect.fn("Client.relays.trustAgain")(function*(relay) {
+      yield* Attach.startOver(journal, relay)
+      bridge.keeperByHex.get(Bytes.toHex(relay))?.wake()
+    })
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Heads that members put into their entries (protocol.md §2), held against what this device saw itself: how a relay that
+ * shows two histories to two members is caught.
+ *
+ * The running chain covers everything before it, so of each page only the highest head that an author saw is looked at.
+ * A head that this device has not reached yet is kept as a witness, and looked at again when it has.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import type { Head } from "@sotto/schema/Head"
+import type { Position } from "@sotto/schema/Id"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { StoreFailed, Write } from "../Store.ts"
+import * as Evidence from "./Evidence.ts"
+import type { Book, Books, Journal } from "./Journal.ts"
+import * as Ledger from "./Ledger.ts"
+import * as Misconduct from "./Misconduct.ts"
+import type { OpenedEnvelope } from "./Sealing.ts"
+
+/** How a relay's heads are to be read: undefined until it has shown its keys. */
+export const subjectOf = ({ state }: Books, { relay, row }: Book): Evidence.Subject | undefined =>
+  row.keys === null ? undefined : { relay, route: state.keys.routeId(relay), signing: row.keys.signing }
+
+/** What follows from the heads in these entries. */
+export interface Heard extends Misconduct.Recorded {
+  readonly caught: ReadonlyArray<Evidence.RelayMisbehaved>
+}
+
+/**
+ * Looks at the heads in entries that were just accepted. `chainAt` knows the places of the page that brought them, which
+ * are not in the store yet.
+ */
+export const hear = Effect.fnUntraced(function*(
+  { crypto, identity, store }: Pick<Journal, "crypto" | "identity" | "store">,
+  before: Books,
+  entries: ReadonlyArray<OpenedEnvelope>,
+  chainAt: (book: Book, position: Position) => Uint8Array | null | undefined
+): Effect.fn.Return<Heard, StoreFailed> {
+  const writes: Array<Write> = []
+  const caught: Array<Evidence.RelayMisbehaved> = []
+  let books = before
+  for (const book of before.bookByHex.values()) {
+    const subject = subjectOf(books, book)
+    if (subject === undefined || book.row.misbehaved !== 0) continue
+    const witness = yield* Ledger.witness.get(store, book.number)
+    const heard = highestByAuthor(subject, identity.id, entries)
+    let kept = witness
+    for (const theirs of witness === undefined ? heard : [witness, ...heard]) {
+      const ahead = theirs.body.position > book.mark.cursor
+      const verdict = ahead
+        ? compareAhead(crypto, subject, book, theirs)
+        : yield* compareReached({ crypto, store }, subject, book, theirs, chainAt)
+      if (Result.isFailure(verdict)) {
+        caught.push(verdict.failure)
+        const recorded = Misconduct.record(books, verdict.failure)
+        books = recorded.books
+        writes.push(...recorded.writes)
+        break
+      }
+      if (theirs === kept && !ahead) kept = undefined
+      const isHigher = theirs.body.position > (kept?.body.position ?? book.mark.cursor)
+      if (ahead && isHigher && Evidence.isSigned(crypto, subject.signing, theirs)) kept = theirs
+    }
+    if (kept !== witness) {
+      writes.push(kept === undefined ? Ledger.witness.remove(book.number) : Ledger.witness.put(book.number, kept))
+    }
+  }
+  return { books, writes, caught }
+})
+
+const highestByAuthor = (
+  { relay, route }: Evidence.Subject,
+  own: Uint8Array,
+  entries: ReadonlyArray<OpenedEnvelope>
+): ReadonlyArray<Head> => {
+  const headByAuthor = new Map<string, Head>()
+  for (const { entry } of entries) {
+    const head = entry.lastHead
+    if (head === null || Bytes.equals(entry.device, own)) continue
+    if (!Bytes.equals(head.body.relay, relay) || !Bytes.equals(head.body.route, route)) continue
+    const author = Bytes.toHex(entry.device)
+    const known = headByAuthor.get(author)
+    if (known === undefined || head.body.position > known.body.position) headByAuthor.set(author, head)
+  }
+  return [...headByAuthor.values()]
+}
+
+type Verdict = Result.Result<unknown, Evidence.RelayMisbehaved>
+
+const compareAhead = (
+  crypto: Journal["crypto"],
+  subject: Evidence.Subject,
+  { mark }: Book,
+  theirs: Head
+): Verdict =>
+  mark.head === null ? Result.succeed(undefined) : Evidence.witness(crypto, subject, { mine: mark.head, theirs })
+
+/** This device knows the chain at the place that the head speaks of, unless a gap lay there. */
+const compareReached = Effect.fnUntraced(function*(
+  { crypto, store }: Pick<Journal, "crypto" | "store">,
+  subject: Evidence.Subject,
+  book: Book,
+  theirs: Head,
+  chainAt: (book: Book, position: Position) => Uint8Array | null | undefined
+): Effect.fn.Return<Verdict, StoreFailed> {
+  const { position } = theirs.body
+  const { head } = book.mark
+  if (head !== null && head.body.position === position) {
+    return Evidence.witness(crypto, subject, { mine: head, theirs })
+  }
+  const fresh = chainAt(book, position)
+  const chain = fresh === undefined
+    ? (yield* Ledger.placed.get(store, { relay: book.number, position }))?.chain
+    : fresh
+  if (chain === undefined || chain === null || Bytes.equals(chain, theirs.body.chain)) return Result.succeed(undefined)
+  // A head that the relay did not sign says something about the member who showed it, and nothing about the relay.
+  if (!Evidence.isSigned(crypto, subject.signing, theirs)) return Result.succeed(undefined)
+  return Evidence.check(crypto, subject, { previous: null, next: theirs, running: { position, chain } })
+})

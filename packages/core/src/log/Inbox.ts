@@ -1,0 +1,130 @@
+/**
+ * What comes from relays (protocol.md §4, §7): a page of placed envelopes becomes accepted entries, in one commit with the
+ * chains that they move, the members and keys that they change, what is set aside, the cursor and the head.
+ *
+ * ```
+ * page ── Arrival: places, running chain, head ── known already? ── Sealing.open ── Chain.feed ── membership ─┐
+ *                                                                      ▲ new keys, new members: look again ◀──┘
+ * ```
+ *
+ * 1. The cursor never runs ahead of the data: both are in one commit.
+ * 2. An envelope is either an entry with an ordinal, or waiting, or refused with its reason; it is never skipped.
+ * 3. An envelope that is known changes nothing but where it is known to stand.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import type { RelayKey } from "@sotto/schema/Id"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { type QuarantineFull, UnknownRelay } from "../ClientError.ts"
+import type { KeystoreFailed } from "../Keystore.ts"
+import type { ClientEvent } from "../Status.ts"
+import type { StoreFailed, Write } from "../Store.ts"
+import * as Arrival from "./Arrival.ts"
+import type { RelayMisbehaved } from "./Evidence.ts"
+import * as Gossip from "./Gossip.ts"
+import type { Book, Books, Change, Journal } from "./Journal.ts"
+import * as Judgement from "./Judgement.ts"
+import * as Ledger from "./Ledger.ts"
+import * as Misconduct from "./Misconduct.ts"
+import * as Places from "./Places.ts"
+
+/** What a page came to. */
+export interface Taken {
+  /** Entries that were accepted, those that had waited included. */
+  readonly accepted: number
+  readonly events: ReadonlyArray<ClientEvent>
+  /** The relay of the page is among them when the page shows it. */
+  readonly caught: ReadonlyArray<RelayMisbehaved>
+}
+
+/** Takes a page of a relay's log in. When this answers, everything of it is durable. */
+export const accept = (
+  journal: Journal,
+  relay: RelayKey,
+  page: Arrival.Page & {
+    /** No other relay may still bring what is missing here: chains go on above gaps. */
+    readonly last: boolean
+  }
+) =>
+  journal.update(Effect.fnUntraced(function*(books: Books) {
+    const book = books.bookByHex.get(Bytes.toHex(relay))
+    const subject = book === undefined ? undefined : Gossip.subjectOf(books, book)
+    if (book === undefined || subject === undefined) return yield* new UnknownRelay()
+    const arrival = Arrival.take(journal.crypto, subject, book.mark, page)
+    if (Result.isFailure(arrival)) return misbehaved(books, arrival.failure)
+    return yield* acceptArrival(journal, books, book, arrival.success, page.last)
+  }))
+
+/**
+ * Looks again at everything that waits: after a start, because time has passed, or because no relay is left that could
+ * bring what is missing (`last`).
+ */
+export const reconsider = (journal: Journal, last: boolean) =>
+  journal.update((books: Books) => acceptArrival(journal, books, undefined, NOTHING, last))
+
+const NOTHING = { arrived: [], placed: [], missing: [] }
+
+const misbehaved = (books: Books, error: RelayMisbehaved): Change<Taken> => ({
+  ...Misconduct.record(books, error),
+  value: { accepted: 0, events: [], caught: [error] }
+})
+
+type Arrived = Omit<Arrival.Arrival, "mark"> & { readonly mark?: Ledger.MarkRow }
+
+const acceptArrival = Effect.fnUntraced(function*(
+  journal: Journal,
+  before: Books,
+  book: Book | undefined,
+  arrival: Arrived,
+  last: boolean
+): Effect.fn.Return<Change<Taken>, StoreFailed | KeystoreFailed | QuarantineFull> {
+  // An envelope that is named twice in one page is one envelope.
+  const candidateByHex = new Map<string, Judgement.Candidate>()
+  const seen: Array<Places.Known> = []
+  const writes: Array<Write> = []
+  for (const { envelope, id, position } of arrival.arrived) {
+    const known = yield* Ledger.known.get(journal.store, id)
+    if (book === undefined || known?._tag === "Waiting" || known?._tag === "Refused") continue
+    if (known === undefined) candidateByHex.set(Bytes.toHex(id), { id, envelope, relay: book.number, position })
+    else {
+      seen.push({ ordinal: known.ordinal, position })
+      writes.push(...(yield* Places.learn(journal, before, book, { ordinal: known.ordinal, position })))
+    }
+  }
+  const gapped = arrival.mark?.gapped ?? [...before.bookByHex.values()].some(({ mark }) => mark.gapped)
+  const judged = yield* Judgement.judge(journal, before, {
+    candidates: [...candidateByHex.values()],
+    truncated: last && gapped,
+    everything: book === undefined
+  })
+  let { books } = judged
+  if (book !== undefined && arrival.mark !== undefined) {
+    books = withMark(books, book, arrival.mark)
+    writes.push(Ledger.mark.put(book.number, arrival.mark))
+    arrival.placed.forEach((row, at) => {
+      const position = arrival.arrived[at]?.position
+      if (position !== undefined) writes.push(Ledger.placed.put({ relay: book.number, position }, row))
+    })
+  }
+  const heard = yield* Gossip.hear(journal, books, judged.accepted, (other, position) => {
+    const at = other.number === book?.number ? arrival.arrived.findIndex((one) => one.position === position) : -1
+    return arrival.placed[at]?.chain
+  })
+  const gaps = arrival.missing.flatMap((missing): ReadonlyArray<ClientEvent> =>
+    book === undefined ? [] : [{ _tag: "Gap", relay: book.relay, ...missing }]
+  )
+  return {
+    books: heard.books,
+    writes: [...writes, ...judged.writes, ...heard.writes],
+    value: { accepted: judged.accepted.length, events: [...gaps, ...judged.events], caught: heard.caught },
+    committed: () => {
+      if (book !== undefined) for (const known of seen) Places.learned(journal, book, known)
+    }
+  }
+})
+
+/** The books with a relay's mark moved on. */
+export const withMark = (books: Books, book: Book, mark: Ledger.MarkRow): Books => ({
+  ...books,
+  bookByHex: new Map(books.bookByHex).set(Bytes.toHex(book.relay), { ...book, mark })
+})

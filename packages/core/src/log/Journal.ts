@@ -1,0 +1,248 @@
+/**
+ * A device's books of one space in memory, and the one way to change them: `update` works out the next books and the rows
+ * that make them durable, commits the rows, and only then shows the new books to anyone.
+ *
+ * 1. Changes come one after the other, so each sees what the one before it made durable.
+ * 2. The rows of a change are one commit. A crash keeps all of it or nothing: a sequence number is never given twice.
+ * 3. A commit that failed may have been made all the same. The books are then read again from the store before anything
+ *    else happens, rather than guessed at.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import type { EnvelopeId, RelayKey } from "@sotto/schema/Id"
+import type { MemberOp } from "@sotto/schema/Space"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
+import { Closed } from "../ClientError.ts"
+import type { Crypto } from "../Crypto.ts"
+import type { DeviceIdentity } from "../Device.ts"
+import * as Signal from "../internal/signal.ts"
+import type { Keystore, KeystoreFailed } from "../Keystore.ts"
+import type { SpaceState } from "../space/SpaceState.ts"
+import { type Store, StoreFailed, type Write } from "../Store.ts"
+import * as Chain from "./Chain.ts"
+import * as ChainLink from "./ChainLink.ts"
+import type { Cursor, Ordinal } from "./Cursor.ts"
+import * as Directory from "./Directory.ts"
+import * as Ledger from "./Ledger.ts"
+import type { Reason } from "./Quarantine.ts"
+
+/** What is kept of one relay. */
+export interface Book {
+  readonly number: Ledger.RelayNumber
+  readonly relay: RelayKey
+  readonly row: Ledger.RelayRow
+  readonly mark: Ledger.MarkRow
+}
+
+/** An envelope that is not accepted. */
+export interface Aside {
+  readonly id: EnvelopeId
+  readonly reason: Reason | null
+  /** Whether its chain holds it, opened. The others wait for a key, or were waiting when the books were read. */
+  readonly held: boolean
+}
+
+/** Everything that a change is worked out from. Immutable. */
+export interface Books {
+  readonly state: SpaceState
+  readonly meta: Ledger.MetaRow
+  readonly chains: Chain.Chains
+  readonly bookByHex: ReadonlyMap<string, Book>
+  readonly waitingByHex: ReadonlyMap<string, Aside>
+  /** Refused envelopes that are kept, oldest first. */
+  readonly refused: ReadonlyArray<EnvelopeId>
+  readonly deferred: ReadonlyArray<MemberOp>
+}
+
+/** A change: the books after it, the rows that make it durable, and what it answers. */
+export interface Change<A> {
+  readonly books: Books
+  readonly writes: ReadonlyArray<Write>
+  readonly value: A
+  /** Done once the rows are durable, before anybody else sees the books. Must not throw. */
+  readonly committed?: () => void
+}
+
+export interface Journal {
+  readonly crypto: Crypto["Service"]
+  readonly store: Store["Service"]
+  readonly keystore: Keystore["Service"]
+  readonly identity: DeviceIdentity
+  /** The books as they were last known to be durable. */
+  readonly books: () => Books
+  /** Ordinals of accepted entries that a relay has not acknowledged, by the relay's number, ascending. */
+  readonly unsent: (relay: Ledger.RelayNumber) => ReadonlySet<number>
+  /** Raised after every change. */
+  readonly changed: Signal.Signal
+  readonly update: <A, E>(
+    change: (books: Books) => Effect.Effect<Change<A>, E>
+  ) => Effect.Effect<A, E | StoreFailed | KeystoreFailed>
+  /** To be called by `committed` alone. */
+  readonly markUnsent: (relay: Ledger.RelayNumber, ordinal: Ordinal) => void
+  readonly markSent: (relay: Ledger.RelayNumber, ordinal: Ordinal) => void
+  /** An entry is durable at a relay: tells who waits for it. */
+  readonly stored: (ordinal: Ordinal, at: Cursor) => void
+  /** Where the first relay has the entry; waits for it. Entries that are stored already do not come here. */
+  readonly whenStored: (ordinal: Ordinal) => Deferred.Deferred<Cursor, Closed>
+  /** Ends all waiting. */
+  readonly close: Effect.Effect<void>
+}
+
+export interface Options {
+  readonly crypto: Crypto["Service"]
+  readonly store: Store["Service"]
+  readonly keystore: Keystore["Service"]
+  readonly identity: DeviceIdentity
+}
+
+type UnsentByRelay = Map<number, Set<number>>
+
+const NONE: ReadonlySet<number> = new Set()
+
+/** Opens the books of a directory that has a space. */
+export const open = Effect.fn("Journal.open")(function*(options: Options) {
+  const { crypto, identity, keystore, store } = options
+  const permit = yield* Semaphore.make(1)
+  const changed = Signal.make()
+  let loaded = yield* load(options)
+  let stale = false
+  let closed = false
+  const receipts = new Map<number, Deferred.Deferred<Cursor, Closed>>()
+
+  const reload = Effect.gen(function*() {
+    loaded = yield* load(options)
+    stale = false
+  })
+
+  const commit = <A>(change: Change<A>): Effect.Effect<A, StoreFailed> =>
+    Effect.gen(function*() {
+      stale = true
+      if (change.writes.length > 0) yield* store.commit(change.writes)
+      stale = false
+      loaded = { ...loaded, books: change.books }
+      change.committed?.()
+      changed.raise()
+      return change.value
+    })
+
+  const journal: Journal = {
+    crypto,
+    store,
+    keystore,
+    identity,
+    changed,
+    books: () => loaded.books,
+    unsent: (relay) => loaded.unsent.get(relay) ?? NONE,
+    update: (change) =>
+      Effect.suspend(() => stale ? reload : Effect.void).pipe(
+        Effect.andThen(Effect.suspend(() => change(loaded.books))),
+        Effect.flatMap((made) => Effect.uninterruptible(commit(made))),
+        permit.withPermit
+      ),
+    markUnsent: (relay, ordinal) => {
+      const set = loaded.unsent.get(relay)
+      if (set === undefined) loaded.unsent.set(relay, new Set([ordinal]))
+      else set.add(ordinal)
+    },
+    markSent: (relay, ordinal) => {
+      loaded.unsent.get(relay)?.delete(ordinal)
+    },
+    stored: (ordinal, at) => {
+      const waiting = receipts.get(ordinal)
+      if (waiting === undefined) return
+      receipts.delete(ordinal)
+      Deferred.doneUnsafe(waiting, Effect.succeed(at))
+    },
+    whenStored: (ordinal) => {
+      const waiting = receipts.get(ordinal) ?? Deferred.makeUnsafe<Cursor, Closed>()
+      if (closed) Deferred.doneUnsafe(waiting, Effect.fail(new Closed()))
+      else receipts.set(ordinal, waiting)
+      return waiting
+    },
+    close: Effect.sync(() => {
+      closed = true
+      for (const waiting of receipts.values()) Deferred.doneUnsafe(waiting, Effect.fail(new Closed()))
+      receipts.clear()
+    })
+  }
+  return journal
+})
+
+// -- reading everything back -------------------------------------------------------------------------------------------
+
+const SCAN_ROWS = 512
+
+/** Every row of a table, page by page. */
+export const scanAll = <K, A>(
+  store: Store["Service"],
+  table: Ledger.Table<K, A>,
+  within?: Uint8Array
+): Effect.Effect<ReadonlyArray<{ readonly key: K; readonly row: A }>, StoreFailed> =>
+  Effect.gen(function*() {
+    const all: Array<{ readonly key: K; readonly row: A }> = []
+    while (true) {
+      const after = all.at(-1)?.key
+      const page = yield* table.scan(store, {
+        limit: SCAN_ROWS,
+        ...(within === undefined ? {} : { within }),
+        ...(after === undefined ? {} : { after })
+      })
+      all.push(...page)
+      if (page.length < SCAN_ROWS) return all
+    }
+  })
+
+const damaged = (detail: string) => new StoreFailed({ reason: "corrupt", operation: "read the books", detail })
+
+interface Loaded {
+  readonly books: Books
+  readonly unsent: UnsentByRelay
+}
+
+const load = Effect.fnUntraced(function*(options: Options) {
+  const { crypto, keystore, store } = options
+  const state = yield* Directory.readState({ crypto, keystore, store })
+  const meta = yield* Ledger.meta.get(store, "")
+  if (state === undefined || meta === undefined) return yield* damaged("no space")
+  if (meta.version !== Ledger.LAYOUT_VERSION) return yield* damaged(`layout ${meta.version}`)
+  const bookByHex = new Map<string, Book>()
+  const unsent: UnsentByRelay = new Map()
+  for (const { key: number, row } of yield* scanAll(store, Ledger.relay)) {
+    const mark = yield* Ledger.mark.get(store, number)
+    if (mark === undefined) return yield* damaged("a relay without its mark")
+    bookByHex.set(Bytes.toHex(row.address.key), { number, relay: row.address.key, row, mark })
+    const rows = yield* scanAll(store, Ledger.outbox, Ledger.withinRelay(number))
+    unsent.set(number, new Set(rows.map(({ key }) => key.ordinal)))
+  }
+  const deferred = (yield* scanAll(store, Ledger.deferred)).map(({ row }) => row)
+  const refused = yield* scanAll(store, Ledger.refused)
+  const oldestFirst = [...refused].sort((a, b) => a.row.sinceMillis - b.row.sinceMillis)
+  const chains = Chain.fromStored(yield* readChains(store))
+  const waitingByHex = new Map<string, Aside>()
+  for (const { key: id, row } of yield* scanAll(store, Ledger.waiting)) {
+    waitingByHex.set(Bytes.toHex(id), { id, reason: row.reason, held: false })
+  }
+  const books: Books = {
+    state,
+    meta,
+    chains,
+    bookByHex,
+    waitingByHex,
+    deferred,
+    refused: oldestFirst.map(({ key }) => key)
+  }
+  const loaded: Loaded = { books, unsent }
+  return loaded
+})
+
+const readChains = Effect.fnUntraced(function*(store: Store["Service"]) {
+  const chains: Array<ChainLink.Chain> = []
+  for (const { row } of yield* scanAll(store, Ledger.chain)) {
+    const chain = ChainLink.decode(row)
+    if (Result.isFailure(chain)) return yield* damaged("a chain")
+    chains.push(chain.success)
+  }
+  return chains
+})

@@ -1,0 +1,43 @@
+/** Where accepted entries stand at relays, as it becomes known: by an acknowledgement, or by seeing them in a log. */
+import type { Position } from "@sotto/schema/Id"
+import * as Effect from "effect/Effect"
+import type { StoreFailed, Write } from "../Store.ts"
+import type { Ordinal } from "./Cursor.ts"
+import type { Book, Books, Journal } from "./Journal.ts"
+import * as Ledger from "./Ledger.ts"
+import type { RelayNumber } from "./Ledger.ts"
+
+/** An entry and its position at a relay. */
+export interface Known {
+  readonly ordinal: Ordinal
+  readonly position: Position
+  /** The relay that brought it, when that is known already. */
+  readonly from?: RelayNumber
+}
+
+/** The rows that note a place, and take the entry out of the relay's outbox. None when nothing of it is new. */
+export const learn = Effect.fnUntraced(function*(
+  { store, unsent }: Pick<Journal, "store" | "unsent">,
+  books: Books,
+  { number }: Book,
+  { from, ordinal, position }: Known
+): Effect.fn.Return<ReadonlyArray<Write>, StoreFailed> {
+  const places = (yield* Ledger.place.get(store, ordinal)) ?? []
+  const writes: Array<Write> = unsent(number).has(ordinal) ? [Ledger.outbox.remove({ relay: number, ordinal })] : []
+  if (places.some(({ relay }) => relay === number)) return writes
+  if ((from ?? (yield* Ledger.entry.get(store, ordinal))?.relay) === number) return writes
+  const current = new Set<number>([...books.bookByHex.values()].map((book) => book.number))
+  const kept = places.filter(({ relay }) => current.has(relay))
+  writes.push(Ledger.place.put(ordinal, [...kept, { relay: number, position }]))
+  return writes
+})
+
+/** To be done once those rows are durable: the entry is sent, and whoever waited for that hears where it is. */
+export const learned = (
+  { markSent, stored }: Pick<Journal, "markSent" | "stored">,
+  { number, relay }: Book,
+  { ordinal, position }: Known
+): void => {
+  markSent(number, ordinal)
+  stored(ordinal, { relay, position })
+}

@@ -1,0 +1,181 @@
+/**
+ * What this device sends to one relay (protocol.md §7): first what the relay is offered because it is new or was reset,
+ * then the outbox, in the order of the ordinals and so in the order of each of this device's chains.
+ *
+ * 1. One push is on its way at a time. Order is kept also when one is refused and sent again, and what is written
+ *    meanwhile goes together in the next.
+ * 2. An entry leaves the outbox in the commit that notes its position. What was sent and not acknowledged is sent again:
+ *    the relay knows it by its id.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import type { Head } from "@sotto/schema/Head"
+import { Position, type RelayKey } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
+import type { GrantedLimits } from "@sotto/schema/Relay"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { UnknownRelay } from "../ClientError.ts"
+import type { KeystoreFailed } from "../Keystore.ts"
+import type { StoreFailed, Write } from "../Store.ts"
+import * as Arrival from "./Arrival.ts"
+import { Ordinal } from "./Cursor.ts"
+import type { RelayMisbehaved } from "./Evidence.ts"
+import * as Gossip from "./Gossip.ts"
+import type { Book, Books, Change, Journal } from "./Journal.ts"
+import * as Ledger from "./Ledger.ts"
+import * as Misconduct from "./Misconduct.ts"
+import * as Places from "./Places.ts"
+
+/** An entry to be sent. */
+export interface Item {
+  readonly ordinal: Ordinal
+  readonly envelope: Uint8Array
+  /** The relay that brought it; 0 for one written here. */
+  readonly from: Ledger.RelayNumber
+}
+
+/** Entries that fit one push. `offer`: they are offered, up to `through`; otherwise they are of the outbox. */
+export interface Load {
+  readonly number: Ledger.RelayNumber
+  readonly items: ReadonlyArray<Item>
+  readonly offer: Ordinal | null
+  /** An entry that does not fit what the relay grants; it is left out. */
+  readonly tooLarge: ReadonlyArray<Item>
+}
+
+/** Bytes of a push frame beside its envelopes, and of each envelope's own length. */
+const FRAME_BYTES = 32
+const ENVELOPE_FRAME_BYTES = 5
+const SCAN_ROWS = 64
+
+/** How many entries a relay still has to be sent. */
+export const pendingOf = (journal: Journal, { mark, number }: Book): number =>
+  journal.unsent(number).size + Math.max(0, mark.offerUntil - mark.offered)
+
+/** The next entries for a relay; undefined when there are none. `skipped` were refused for good on this connection. */
+export const next = Effect.fnUntraced(function*(
+  journal: Journal,
+  { mark, number }: Book,
+  limits: GrantedLimits,
+  skipped: ReadonlySet<number>
+): Effect.fn.Return<Load | undefined, StoreFailed> {
+  const load = new Loading(number, limits)
+  if (mark.offered < mark.offerUntil) {
+    let after = mark.offered
+    while (after < mark.offerUntil && !load.full) {
+      const rows = yield* Ledger.entry.scan(journal.store, { after, limit: SCAN_ROWS })
+      if (rows.length === 0) after = mark.offerUntil
+      for (const { key: ordinal, row } of rows) {
+        if (load.full) break
+        if (ordinal > mark.offerUntil) after = mark.offerUntil
+        else if (load.add({ ordinal, envelope: row.envelope, from: row.relay })) after = ordinal
+      }
+    }
+    return load.take(Ordinal.make(after))
+  }
+  let after: Ordinal | undefined
+  while (!load.full) {
+    const rows = yield* Ledger.outbox.scan(journal.store, {
+      within: Ledger.withinRelay(number),
+      limit: SCAN_ROWS,
+      ...(after === undefined ? {} : { after: { relay: number, ordinal: after } })
+    })
+    for (const { key: { ordinal } } of rows) {
+      after = ordinal
+      if (load.full) break
+      if (skipped.has(ordinal)) continue
+      const entry = yield* Ledger.entry.get(journal.store, ordinal)
+      if (entry !== undefined) load.add({ ordinal, envelope: entry.envelope, from: entry.relay })
+    }
+    if (rows.length < SCAN_ROWS) break
+  }
+  return load.empty ? undefined : load.take(null)
+})
+
+/** One push being filled. */
+class Loading {
+  readonly number: Ledger.RelayNumber
+  readonly limits: GrantedLimits
+  readonly items: Array<Item> = []
+  readonly tooLarge: Array<Item> = []
+  sizeBytes = FRAME_BYTES
+  full = false
+
+  constructor(number: Ledger.RelayNumber, limits: GrantedLimits) {
+    this.number = number
+    this.limits = limits
+  }
+
+  get empty(): boolean {
+    return this.items.length === 0 && this.tooLarge.length === 0
+  }
+
+  /** Whether it was taken up, or noted as too large; otherwise the push is full. */
+  add(item: Item): boolean {
+    const { length } = item.envelope
+    if (length > this.limits.envelopeBytesMax) {
+      this.tooLarge.push(item)
+      return true
+    }
+    const sizeBytes = this.sizeBytes + length + ENVELOPE_FRAME_BYTES
+    const countMax = Math.min(this.limits.pushEnvelopesMax, Limit.pushEnvelopesMax)
+    this.full = sizeBytes > Limit.messageBytesMax || this.items.length >= countMax
+    if (this.full) return false
+    this.items.push(item)
+    this.sizeBytes = sizeBytes
+    return true
+  }
+
+  take(offer: Ordinal | null): Load {
+    return { number: this.number, items: this.items, offer, tooLarge: this.tooLarge }
+  }
+}
+
+/** The relay's answer to a push, noted in one commit. The relay's misconduct, when the answer shows it. */
+export const acknowledged = (
+  journal: Journal,
+  relay: RelayKey,
+  { items, number, offer }: Load,
+  answer: { readonly positions: ReadonlyArray<Position>; readonly head: Head } | null
+): Effect.Effect<RelayMisbehaved | undefined, StoreFailed | KeystoreFailed | UnknownRelay> =>
+  journal.update(Effect.fnUntraced(function*(books: Books) {
+    const book = books.bookByHex.get(Bytes.toHex(relay))
+    const subject = book === undefined ? undefined : Gossip.subjectOf(books, book)
+    // A relay that started over meanwhile has another number: what the answer says is void.
+    if (book === undefined || subject === undefined || book.number !== number) return yield* new UnknownRelay()
+    const known: Array<Places.Known> = []
+    const writes: Array<Write> = []
+    for (let at = 0; at < items.length && answer !== null; at++) {
+      const item = items[at]
+      const position = answer.positions[at]
+      if (item === undefined || position === undefined) break
+      const place = { ordinal: item.ordinal, position, from: item.from }
+      known.push(place)
+      writes.push(...(yield* Places.learn(journal, books, book, place)))
+    }
+    if (answer !== null) {
+      const checked = Arrival.checkHead(journal.crypto, subject, book.mark, answer.head)
+      if (Result.isFailure(checked)) {
+        const change: Change<RelayMisbehaved | undefined> = {
+          ...Misconduct.record(books, checked.failure),
+          value: checked.failure
+        }
+        return change
+      }
+    }
+    const highest = known.reduce<number>((most, { position }) => Math.max(most, position), book.mark.stored)
+    const mark: Ledger.MarkRow = {
+      ...book.mark,
+      head: answer?.head ?? book.mark.head,
+      stored: Position.make(highest),
+      offered: offer ?? book.mark.offered
+    }
+    return {
+      books: { ...books, bookByHex: new Map(books.bookByHex).set(Bytes.toHex(relay), { ...book, mark }) },
+      writes: [...writes, Ledger.mark.put(number, mark)],
+      value: undefined,
+      committed: () => {
+        for (const place of known) Places.learned(journal, book, place)
+      }
+    }
+  }))

@@ -1,0 +1,392 @@
+/**
+ * One attached connection to one relay (protocol.md §5a, §7), from dialling until it ends, which is always with an error
+ * that says why: a relay is left for no reason only by interrupting.
+ *
+ * ```
+ *   dial ─ attach ─ subscribe ┬─ read: deliveries ─▶ Inbox.accept, then credit;  acknowledgements ─▶ pump
+ *                             ├─ pump: outbox ─▶ Push
+ *                             ├─ acknowledge: how far this device is, at most every two seconds
+ *                             └─ keep alive: a ping when nothing came for a while
+ * ```
+ *
+ * 1. Credit is given back when a page is durable: a relay is never ahead of this device's disk by more than the credit.
+ * 2. Frames are worked on in their order, by one fiber.
+ */
+import { type ClientFrame, clientFrameCodec, type RelayFrame, relayFrameCodec } from "@sotto/schema/Frame"
+import type { Head } from "@sotto/schema/Head"
+import type { Position, RelayKey } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
+import type { Attached } from "@sotto/schema/Relay"
+import { EnvelopeTooLarge, fromRefusal, type RelayError, ShuttingDown } from "@sotto/schema/RelayError"
+import * as Bytes from "@sotto/schema/Bytes"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import { ChannelFailed } from "../channel/ChannelError.ts"
+import type { CallError } from "../channel/Control.ts"
+import * as Dial from "../channel/Dial.ts"
+import { EpochMoved, type QuarantineFull, RelaySilent, UnknownRelay } from "../ClientError.ts"
+import type { Crypto } from "../Crypto.ts"
+import * as Signal from "../internal/signal.ts"
+import type { KeystoreFailed } from "../Keystore.ts"
+import { currentEpoch } from "../space/SpaceState.ts"
+import { type ClientEvent, failureOf } from "../Status.ts"
+import type { StoreFailed } from "../Store.ts"
+import type { ConnectionClosed, Transport } from "../Transport.ts"
+import * as Attach from "./Attach.ts"
+import type { RelayMisbehaved } from "./Evidence.ts"
+import * as Inbox from "./Inbox.ts"
+import type { Book, Journal } from "./Journal.ts"
+import * as Pump from "./Pump.ts"
+import { envelopeId } from "./Sealing.ts"
+
+/** Everything that a session ends with. */
+export type SessionEnded =
+  | Dial.DialFailed
+  | Attach.AttachFailed
+  | RelayError
+  | CallError
+  | RelayMisbehaved
+  | QuarantineFull
+  | UnknownRelay
+  | StoreFailed
+  | KeystoreFailed
+  | RelaySilent
+  | EpochMoved
+
+/** What a session tells whoever runs it. */
+export interface Listener {
+  readonly attached: (session: Session) => Effect.Effect<void>
+  /** Everything that the relay has is here. */
+  readonly caughtUp: (position: Position) => Effect.Effect<void>
+  readonly events: (events: ReadonlyArray<ClientEvent>) => Effect.Effect<void>
+  /** A push was refused and is tried again; null once one went through. */
+  readonly refused: (error: RelayError | null) => Effect.Effect<void>
+  readonly presence: (envelope: Uint8Array) => Effect.Effect<void>
+  /** Whether no other relay may still bring what is missing here. */
+  readonly last: () => boolean
+  /** Whether to wait with sending until everything is here: the first time after a start. */
+  readonly readFirst: () => boolean
+}
+
+/** What can be done over an attached connection. */
+export interface Session {
+  readonly publish: (envelope: Uint8Array) => Effect.Effect<void, ConnectionClosed | ChannelFailed>
+  /** Acknowledges now what is here. */
+  readonly acknowledge: Effect.Effect<void, RelayError | CallError>
+  /** Asks the relay where its log stands, and waits until everything up to there is here. */
+  readonly sync: Effect.Effect<void, RelayError | CallError | UnknownRelay>
+}
+
+type Answer = Extract<RelayFrame, { readonly _tag: "Pushed" }>
+
+/** The state of a session. Owned by its fibers, which run on one thread. */
+interface Live {
+  readonly journal: Journal
+  readonly relay: RelayKey
+  readonly line: Dial.Line
+  readonly listener: Listener
+  readonly attachment: Attach.Attachment
+  readonly changed: Signal.Signal
+  readonly pushes: Map<number, Deferred.Deferred<Answer, RelayError>>
+  readonly questions: Map<number, Deferred.Deferred<Head, RelayError>>
+  request: number
+  /** Bytes that were delivered and not given back. */
+  owedBytes: number
+  /** Frames that came. */
+  heard: number
+  caughtUp: boolean
+  acknowledged: number
+}
+
+/** Credit is given back in pieces of this size: a frame for every small page would count against the relay's limits. */
+const CREDIT_STEP_BYTES = Limit.streamCreditBytes / 4
+
+/** Connects, attaches and runs until it ends. */
+export const run: (
+  journal: Journal,
+  relay: RelayKey,
+  listener: Listener
+) => Effect.Effect<never, SessionEnded, Transport | Crypto | Scope.Scope> = Effect.fn("RelaySession.run")(
+  function*(journal, relay, listener) {
+    const book = yield* bookOf(journal, relay)
+    const line = yield* Dial.dial(book.row.address, book.row.keys ?? undefined)
+    const attachment = yield* Attach.attach(journal, relay, line)
+    yield* listener.events(attachment.events)
+    const live: Live = {
+      journal,
+      relay,
+      line,
+      listener,
+      attachment,
+      changed: Signal.make(),
+      pushes: new Map(),
+      questions: new Map(),
+      request: 0,
+      owedBytes: 0,
+      heard: 0,
+      caughtUp: false,
+      acknowledged: 0
+    }
+    yield* listener.attached({
+      publish: (envelope) => send(live, { _tag: "Publish", handle: handleOf(live), envelope }),
+      acknowledge: acknowledge(live),
+      sync: sync(live)
+    })
+    const { mark } = yield* bookOf(journal, relay)
+    yield* send(live, {
+      _tag: "Subscribe",
+      handle: handleOf(live),
+      request: ++live.request,
+      after: mark.cursor,
+      lanes: [],
+      creditBytes: Limit.streamCreditBytes
+    })
+    yield* checkCaughtUp(live, attachment.attached.head)
+    return yield* Effect.raceAllFirst([read(live), pump(live), acknowledging(live), keepAlive(live)])
+  }
+)
+
+const bookOf = (journal: Journal, relay: RelayKey): Effect.Effect<Book, UnknownRelay> =>
+  Effect.suspend(() => {
+    const book = journal.books().bookByHex.get(Bytes.toHex(relay))
+    return book === undefined ? Effect.fail(new UnknownRelay()) : Effect.succeed(book)
+  })
+
+const handleOf = ({ attachment }: Live): Attached["handle"] => attachment.attached.handle
+
+const send = ({ line }: Live, frame: ClientFrame) =>
+  Effect.suspend(() => line.data.send(clientFrameCodec.encodeAfter(1, frame)))
+
+const invalid = (detail: string) => new ChannelFailed({ reason: "control", detail })
+
+// -- reading -----------------------------------------------------------------------------------------------------------
+
+type Deliver = Extract<RelayFrame, { readonly _tag: "Deliver" }>
+
+const read = (live: Live): Effect.Effect<never, SessionEnded> =>
+  Effect.forever(Effect.gen(function*() {
+    const messages = yield* live.line.data.receive
+    live.heard += messages.length
+    let pages: Array<Deliver> = []
+    for (const message of messages) {
+      const frame = relayFrameCodec.decode(message)
+      if (Result.isFailure(frame)) return yield* invalid(`a data frame (${frame.failure.reason})`)
+      if (pages.length > 0 && (frame.success._tag !== "Deliver" || pages.length >= PAGES_MAX)) {
+        yield* take(live, pages)
+        pages = []
+      }
+      if (frame.success._tag === "Deliver") pages.push(frame.success)
+      else yield* dispatch(live, frame.success)
+    }
+    if (pages.length > 0) yield* take(live, pages)
+  }))
+
+/** Live pages that came together are one commit. */
+const PAGES_MAX = 64
+
+const dispatch = (
+  live: Live,
+  frame: Exclude<RelayFrame, Deliver>
+): Effect.Effect<void, SessionEnded> => {
+  switch (frame._tag) {
+    case "Pushed":
+      return answered(live.pushes, frame.request, (waiting) => Deferred.succeed(waiting, frame))
+    case "Presence":
+      return live.listener.presence(frame.envelope)
+    case "Pong":
+      return Effect.void
+    case "Page":
+      return answered(live.questions, frame.request, (waiting) => Deferred.succeed(waiting, frame.head))
+    case "Refused":
+      return refused(live, frame)
+    case "GoAway":
+      return Effect.fail(new ShuttingDown({ retryAfterMillis: frame.retryAfterMillis }))
+    case "EpochChanged":
+      return Effect.fail(new EpochMoved({ epoch: frame.epoch }))
+  }
+}
+
+const answered = <A>(
+  waitingByRequest: Map<number, A>,
+  request: number,
+  use: (waiting: A) => Effect.Effect<unknown>
+): Effect.Effect<void, ChannelFailed> => {
+  const waiting = waitingByRequest.get(request)
+  if (waiting === undefined) return Effect.fail(invalid("an answer to nothing"))
+  waitingByRequest.delete(request)
+  return Effect.asVoid(use(waiting))
+}
+
+/** A push that is refused is the pump's; presence that is refused is lost, as it may be; all else ends the session. */
+const refused = (
+  live: Live,
+  { handle, refusal, request }: Extract<RelayFrame, { readonly _tag: "Refused" }>
+): Effect.Effect<void, SessionEnded> => {
+  const error = fromRefusal(refusal)
+  if (Result.isFailure(error)) return Effect.fail(invalid("a refusal"))
+  const refuse = <A>(waiting: Deferred.Deferred<A, RelayError>) => Deferred.fail(waiting, error.success)
+  if (live.pushes.has(request)) return answered(live.pushes, request, refuse)
+  if (live.questions.has(request)) return answered(live.questions, request, refuse)
+  return request === 0 && handle !== 0 ? Effect.void : Effect.fail(error.success)
+}
+
+/** Takes deliveries in that follow one another. */
+const take = Effect.fnUntraced(function*(
+  live: Live,
+  pages: ReadonlyArray<Deliver>
+): Effect.fn.Return<void, SessionEnded> {
+  const { journal, listener, relay } = live
+  const placed = pages.length === 1 ? pages[0]?.placed ?? [] : pages.flatMap((page) => page.placed)
+  const head = pages.at(-1)?.head ?? null
+  const taken = yield* Inbox.accept(journal, relay, { placed, head, last: listener.last() })
+  yield* listener.events(taken.events)
+  // What shows another relay's misconduct is in the books, where its keeper finds it.
+  const caught = taken.caught.find(({ evidence }) => Bytes.equals(evidence.relay, relay))
+  if (caught !== undefined) return yield* caught
+  for (const { envelope } of placed) live.owedBytes += envelope.length
+  if (live.owedBytes >= CREDIT_STEP_BYTES) {
+    const bytes = live.owedBytes
+    live.owedBytes = 0
+    yield* send(live, { _tag: "Credit", handle: handleOf(live), bytes })
+  }
+  yield* checkCaughtUp(live, head ?? live.attachment.attached.head)
+  live.changed.raise()
+})
+
+const checkCaughtUp = Effect.fnUntraced(function*(live: Live, head: Head) {
+  const { mark } = yield* bookOf(live.journal, live.relay)
+  if (mark.cursor < head.body.position || live.caughtUp) return
+  live.caughtUp = true
+  live.changed.raise()
+  yield* live.listener.caughtUp(mark.cursor)
+})
+
+// -- sending -----------------------------------------------------------------------------------------------------------
+
+/** How long a relay that is full is left alone. */
+const QUOTA_RETRY_MILLIS = Limit.reconnectMillisMax
+
+const pump = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, SessionEnded> {
+  const { attachment, journal, listener, relay } = live
+  const skipped = new Set<number>()
+  if (!attachment.writable) return yield* Effect.never
+  if (listener.readFirst()) yield* Signal.until(live.changed, () => live.caughtUp ? true : undefined)
+  while (true) {
+    const seen = journal.changed.version()
+    const { epoch } = currentEpoch(journal.books().state)
+    if (epoch !== attachment.epoch.epoch) return yield* new EpochMoved({ epoch })
+    const load = yield* Pump.next(journal, yield* bookOf(journal, relay), attachment.attached.limits, skipped)
+    if (load === undefined) {
+      yield* journal.changed.after(seen)
+      continue
+    }
+    for (const { envelope, ordinal } of load.tooLarge) {
+      skipped.add(ordinal)
+      const maxBytes = attachment.attached.limits.envelopeBytesMax
+      const failure = failureOf(new EnvelopeTooLarge({ sizeBytes: envelope.length, maxBytes }), false)
+      const id = envelopeId(journal.crypto, envelope)
+      yield* listener.events([{ _tag: "Refused", relay, id, failure }])
+    }
+    const answer = load.items.length === 0 ? null : yield* push(live, load)
+    if (answer === "again") continue
+    if (answer !== null && answer.positions.length !== load.items.length) {
+      return yield* invalid("an answer to another push")
+    }
+    const caught = yield* Pump.acknowledged(journal, relay, load, answer)
+    if (caught !== undefined) return yield* caught
+    if (answer !== null) yield* listener.refused(null)
+  }
+})
+
+/** Sends a push and waits for its answer; for what will pass, it waits and asks to be called again. */
+const push = Effect.fnUntraced(function*(
+  live: Live,
+  { items }: Pump.Load
+): Effect.fn.Return<Answer | "again", SessionEnded> {
+  const request = ++live.request
+  const waiting = Deferred.makeUnsafe<Answer, RelayError>()
+  live.pushes.set(request, waiting)
+  const envelopes = items.map(({ envelope }) => envelope)
+  yield* send(live, { _tag: "Push", handle: handleOf(live), request, envelopes })
+  const answer = yield* Effect.result(Deferred.await(waiting))
+  if (Result.isSuccess(answer)) return answer.success
+  const error = answer.failure
+  const retryMillis = retryMillisOf(error)
+  if (retryMillis === undefined) return yield* Effect.fail(error)
+  yield* live.listener.refused(error)
+  yield* Effect.sleep(retryMillis)
+  return "again"
+})
+
+const retryMillisOf = (error: RelayError): number | undefined => {
+  switch (error._tag) {
+    case "RateLimited":
+    case "Overloaded":
+      return Math.max(error.retryAfterMillis, 1)
+    case "QuotaExceeded":
+      return QUOTA_RETRY_MILLIS
+    default:
+      return undefined
+  }
+}
+
+const sync = Effect.fnUntraced(function*(live: Live) {
+  const { journal, relay } = live
+  const { mark } = yield* bookOf(journal, relay)
+  const request = ++live.request
+  const waiting = Deferred.makeUnsafe<Head, RelayError>()
+  live.questions.set(request, waiting)
+  yield* send(live, { _tag: "Pull", handle: handleOf(live), request, after: mark.cursor, limit: 1 })
+  const { body } = yield* Deferred.await(waiting)
+  const reached = () => {
+    const book = journal.books().bookByHex.get(Bytes.toHex(relay))
+    return book === undefined || book.mark.cursor >= body.position ? true : undefined
+  }
+  yield* Signal.until(journal.changed, reached)
+})
+
+// -- acknowledging and keeping alive -----------------------------------------------------------------------------------
+
+/** Acknowledgements are collected for this long. */
+const ACKNOWLEDGE_MILLIS = 2000
+
+const acknowledge = Effect.fnUntraced(function*(live: Live) {
+  const { attachment, journal, line, relay } = live
+  const book = yield* Effect.result(bookOf(journal, relay))
+  if (Result.isFailure(book)) return
+  const position = book.success.mark.cursor
+  if (position <= live.acknowledged) return
+  const tag = attachment.epoch.ackTag(journal.identity.id)
+  yield* line.control.Ack({ handle: handleOf(live), tag, position })
+  live.acknowledged = Math.max(live.acknowledged, position)
+})
+
+const acknowledging = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, SessionEnded> {
+  while (true) {
+    const seen = live.changed.version()
+    yield* acknowledge(live).pipe(
+      Effect.catchTags({
+        RateLimited: ({ retryAfterMillis }) => Effect.sleep(retryAfterMillis),
+        Overloaded: ({ retryAfterMillis }) => Effect.sleep(retryAfterMillis)
+      })
+    )
+    yield* Effect.sleep(ACKNOWLEDGE_MILLIS)
+    yield* live.changed.after(seen)
+  }
+})
+
+/** A ping when nothing came for a while; nothing after it either ends the session. */
+const keepAlive = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, SessionEnded> {
+  while (true) {
+    const { heard } = live
+    yield* Effect.sleep(Limit.keepAliveMillis)
+    if (live.heard !== heard) continue
+    yield* send(live, { _tag: "Ping", request: ++live.request })
+    yield* Effect.sleep(Limit.handshakeStepMillis)
+    if (live.heard === heard) {
+      return yield* new RelaySilent({ millis: Limit.keepAliveMillis + Limit.handshakeStepMillis })
+    }
+  }
+})

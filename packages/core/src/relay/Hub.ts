@@ -238,9 +238,8 @@ export const toMessage = (frame: RelayFrame): Uint8Array => {
   return message
 }
 
-export const offer = (handle: Handle, frame: RelayFrame): void => {
-  if (handle.attached) handle.outbox.offer(toMessage(frame))
-}
+/** Also for a handle that was let go: an answer to what it asked before still belongs to its connection. */
+export const offer = (handle: Handle, frame: RelayFrame): void => handle.outbox.offer(toMessage(frame))
 
 export const refused = (handle: number, request: number, error: RelayError): RelayFrame => ({
   _tag: "Refused",

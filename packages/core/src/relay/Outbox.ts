@@ -48,6 +48,13 @@ export class Outbox {
     this.filled.openUnsafe()
   }
 
+  /** The connection is gone: forgets what waits, and takes nothing more. */
+  close(): void {
+    this.end()
+    this.messages = []
+    this.bytes = 0
+  }
+
   /** Sends what comes, until the connection or `end` ends it. */
   run<E>(sendAll: (messages: NonEmptyReadonlyArray<Uint8Array>) => Effect.Effect<void, E>): Effect.Effect<void, E> {
     const step: Effect.Effect<void, E> = Effect.suspend(() => {

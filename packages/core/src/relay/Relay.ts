@@ -330,17 +330,13 @@ const ended = (
   session: Session.Session,
   why: InvalidMessage | ConnectionClosed | ChannelFailed
 ): Effect.Effect<void> => {
-  if (why._tag === "ConnectionClosed") {
-    Session.cut(session)
-    return Effect.void
-  }
+  if (why._tag === "ConnectionClosed") return Effect.sync(() => Session.cut(session))
   engine.metrics.connected("invalid")
-  Session.end(
-    engine,
-    session,
-    why._tag === "InvalidMessage" ? why : new InvalidMessage({ detail: `${why.reason}: ${why.detail}` })
+  const told = why._tag === "InvalidMessage" ? why : new InvalidMessage({ detail: `${why.reason}: ${why.detail}` })
+  return Effect.andThen(
+    Effect.logDebug("relay connection ended by what it sent", reasonOf(why)),
+    Effect.sync(() => Session.end(engine, session, told))
   )
-  return Effect.logDebug("relay connection ended by what it sent", reasonOf(why))
 }
 
 /** For the log: what kind of end it was. Details may hold what a client sent, so they stay out. */

@@ -105,6 +105,7 @@ export const release = (engine: Engine, session: Session): void => {
   for (const handle of session.handleByNumber.values()) Hub.detach(engine, handle)
   session.handleByNumber.clear()
   session.claimByHex.clear()
+  session.outbox.close()
 }
 
 /** It has proved something: it may stay. */

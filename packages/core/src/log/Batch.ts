@@ -103,12 +103,26 @@ const EMPTY_BYTES = FIELDS_BYTES + HEAD_BYTES
 interface Draft {
   readonly lane: Lane
   readonly kind: Envelope.Kind
+  /** The one collection of its operations; undefined in lane zero. */
+  readonly collection: string | undefined
   readonly ops: Array<Op>
   readonly encoded: Array<Uint8Array>
   readonly transactions: Array<number>
   sizeBytes: number
   /** Its envelope, once it is sealed. */
   id: EnvelopeId | undefined
+}
+
+/** The items of a transaction's operations; undefined for an append, which is an item of its own. */
+type Items = ReadonlyArray<string | undefined>
+
+/** A transaction that has its place. */
+interface Taken {
+  readonly ops: ReadonlyArray<Op>
+  readonly encoded: ReadonlyArray<Uint8Array>
+  readonly items: Items
+  readonly sizeBytes: number
+  readonly index: number
 }
 
 const itemKey = ({ collection, key }: Op): string => `${collection.length}:${collection}${key}`
@@ -141,22 +155,38 @@ class Writer {
 
   /** Takes a transaction up, or says why not. */
   add(transaction: Transaction, index: number): TransactionRefused | undefined {
-    const refused = this.#refusal(transaction, index)
+    const items = transaction.map((op) => op.key === "" ? undefined : itemKey(op))
+    const refused = this.#refusal(transaction, items, index)
     if (refused !== undefined) return refused
     const lane = Sealing.laneOf(this.input.state, { ops: transaction })
-    const items = transaction.flatMap((op) => op.key === "" ? [] : [itemKey(op)])
     for (const item of items) this.#settle(item, lane)
-    const ops = transaction.map((op) => this.#withParent(op))
-    const encoded = ops.map((op) => EntryBytes.opCodec.encode(op))
-    const sizeBytes = encoded.reduce((sum, { length }) => sum + length, 0)
+    const ops: Array<Op> = []
+    const encoded: Array<Uint8Array> = []
+    let sizeBytes = 0
+    for (let i = 0; i < transaction.length; i++) {
+      const op = transaction[i]
+      if (op === undefined) continue
+      const linked = this.#withParent(op, items[i])
+      const bytes = EntryBytes.opCodec.encode(linked)
+      ops.push(linked)
+      encoded.push(bytes)
+      sizeBytes += bytes.length
+    }
     if (EMPTY_BYTES + sizeBytes > this.plaintextMax) return this.#refuse("too-large", index, EMPTY_BYTES + sizeBytes)
-    const draft = this.#draftFor(lane, ops, sizeBytes)
-    for (const op of ops) if (op.key !== "") this.writeByItem.set(itemKey(op), { draft, op })
-    draft.ops.push(...ops)
-    draft.encoded.push(...encoded)
-    for (let i = 0; i < ops.length; i++) draft.transactions.push(index)
-    draft.sizeBytes += sizeBytes
+    this.#take(this.#draftFor(lane, ops, sizeBytes), { ops, encoded, items, sizeBytes, index })
     return undefined
+  }
+
+  #take(draft: Draft, { encoded, index, items, ops, sizeBytes }: Taken): void {
+    draft.sizeBytes += sizeBytes
+    for (let i = 0; i < ops.length; i++) {
+      const [op, bytes, item] = [ops[i], encoded[i], items[i]]
+      if (op === undefined || bytes === undefined) continue
+      draft.ops.push(op)
+      draft.encoded.push(bytes)
+      draft.transactions.push(index)
+      if (item !== undefined) this.writeByItem.set(item, { draft, op })
+    }
   }
 
   /** Closes what is open and gives the flush away. */
@@ -169,36 +199,28 @@ class Writer {
     return new TransactionRefused({ reason, index, sizeBytes, maxBytes: this.plaintextMax })
   }
 
-  #refusal(transaction: Transaction, index: number): TransactionRefused | undefined {
+  #refusal(transaction: Transaction, items: Items, index: number): TransactionRefused | undefined {
     if (transaction.length === 0) return this.#refuse("empty", index)
     if (transaction.length > Limit.opsMax) return this.#refuse("too-many-ops", index)
-    const items = new Set<string>()
-    let named = 0
-    for (const op of transaction) {
-      if (op.action._tag === "Put" && op.action.value.length > Limit.inlineValueBytesMax) {
-        return new TransactionRefused({
-          reason: "too-large",
-          index,
-          sizeBytes: op.action.value.length,
-          maxBytes: Limit.inlineValueBytesMax
-        })
-      }
-      if (op.key === "") continue
-      named++
-      items.add(itemKey(op))
+    const maxBytes = Limit.inlineValueBytesMax
+    for (const { action } of transaction) {
+      const sizeBytes = action._tag === "Put" ? action.value.length : 0
+      if (sizeBytes > maxBytes) return new TransactionRefused({ reason: "too-large", index, sizeBytes, maxBytes })
     }
-    return items.size === named ? undefined : this.#refuse("item-twice", index)
+    if (transaction.length === 1) return undefined
+    const named = items.filter((item) => item !== undefined)
+    return new Set(named).size === named.length ? undefined : this.#refuse("item-twice", index)
   }
 
   /** Makes sure that the entry which wrote this item, if one did, has its name. `lane` is where the next one goes. */
-  #settle(item: string, lane: Lane): void {
-    const draft = this.writeByItem.get(item)?.draft
+  #settle(item: string | undefined, lane: Lane): void {
+    const draft = item === undefined ? undefined : this.writeByItem.get(item)?.draft
     if (draft !== undefined && draft.id === undefined) this.#close(draft, !Bytes.equals(draft.lane, lane))
   }
 
   /** An operation on an item that this flush wrote supersedes that write and all that it superseded. */
-  #withParent(op: Op): Op {
-    const before = op.key === "" ? undefined : this.writeByItem.get(itemKey(op))
+  #withParent(op: Op, item: string | undefined): Op {
+    const before = item === undefined ? undefined : this.writeByItem.get(item)
     const id = before?.draft.id
     if (before === undefined || id === undefined) return op
     const others = op.parents.filter((parent) =>
@@ -209,18 +231,28 @@ class Writer {
 
   /** The draft of a lane, with room for these operations. */
   #draftFor(lane: Lane, ops: ReadonlyArray<Op>, sizeBytes: number): Draft {
-    const kind = ops[0]?.action._tag === "Control" ? Envelope.KIND.control : Envelope.KIND.data
+    const first = ops[0]
+    const kind = first?.action._tag === "Control" ? Envelope.KIND.control : Envelope.KIND.data
     const key = Bytes.toHex(lane)
+    // Two collections in one lane by the accident of a hash do not go together: their entry's lane would be zero.
+    const collection = first === undefined || Bytes.isZero(lane) ? undefined : first.collection
     const open = this.draftByLane.get(key)
     if (open !== undefined) {
-      const together = { ops: [...open.ops.slice(0, 1), ...ops] }
-      const fits = open.kind === kind && open.ops.length + ops.length <= Limit.opsMax &&
-        open.sizeBytes + sizeBytes <= this.plaintextMax &&
-        Bytes.equals(Sealing.laneOf(this.input.state, together), lane)
+      const fits = open.kind === kind && open.collection === collection &&
+        open.ops.length + ops.length <= Limit.opsMax && open.sizeBytes + sizeBytes <= this.plaintextMax
       if (fits) return open
       this.#close(open, false)
     }
-    const draft: Draft = { lane, kind, ops: [], encoded: [], transactions: [], sizeBytes: EMPTY_BYTES, id: undefined }
+    const draft: Draft = {
+      lane,
+      kind,
+      collection,
+      ops: [],
+      encoded: [],
+      transactions: [],
+      sizeBytes: EMPTY_BYTES,
+      id: undefined
+    }
     this.draftByLane.set(key, draft)
     return draft
   }

@@ -184,5 +184,6 @@ const itemKey = ({ collection, key }: Entry["ops"][number], place: number): stri
 export const laneOf = ({ genesis, keys }: Pick<SpaceState, "genesis" | "keys">, { ops }: Pick<Entry, "ops">): Lane => {
   const first = ops[0]
   if (first === undefined || first.action._tag === "Control" || genesis.body.policy.lanes === 1) return LANE_ZERO
-  return ops.every(({ collection }) => collection === first.collection) ? keys.laneOf(first.collection) : LANE_ZERO
+  const isOne = ops.length === 1 || ops.every(({ collection }) => collection === first.collection)
+  return isOne ? keys.laneOf(first.collection) : LANE_ZERO
 }

@@ -1,0 +1,330 @@
+/**
+ * A small world in memory: relays over disks that outlive them, devices over stores that outlive them, and a network
+ * between them that can be cut. What runs in it is the shipped relay and the shipped client.
+ */
+import * as Connection from "@sotto/core/channel/Connection"
+import type * as Client from "@sotto/core/Client"
+import { Crypto } from "@sotto/core/Crypto"
+import * as Portable from "@sotto/core/crypto/Portable"
+import type { DeviceIdentity } from "@sotto/core/Device"
+import * as Keystore from "@sotto/core/Keystore"
+import * as Hints from "@sotto/core/relay/Hints"
+import * as MemoryRelayStore from "@sotto/core/relay/MemoryRelayStore"
+import * as Relay from "@sotto/core/relay/Relay"
+import type { RelaySettings } from "@sotto/core/relay/RelayOptions"
+import { RelayStore } from "@sotto/core/relay/RelayStore"
+import * as Secret from "@sotto/core/Secret"
+import * as Sotto from "@sotto/core/Sotto"
+import * as Membership from "@sotto/core/space/Membership"
+import * as SpaceState from "@sotto/core/space/SpaceState"
+import { makeMemory, Store, StoreFailed } from "@sotto/core/Store"
+import { type Connection as Wire, RelayUnreachable, Transport } from "@sotto/core/Transport"
+import type { RelayAddress } from "@sotto/schema/Pairing"
+import { ROLE, type Role } from "@sotto/schema/Space"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+
+type StoreService = Store["Service"]
+type Ends = readonly [Connection.End, Connection.End]
+
+/** One crypto for all tests of a file: its self-test takes a while. */
+export const CryptoLive = Layer.orDie(Portable.layer)
+
+/** A relay's place in the network. */
+export interface RelayHost {
+  readonly url: string
+  readonly address: RelayAddress
+  readonly start: Effect.Effect<void>
+  /** As a process that was killed: connections break, the disk stays. */
+  readonly stop: Effect.Effect<void>
+  readonly isRunning: () => boolean
+  /** The running relay. */
+  readonly relay: () => Relay.Relay["Service"]
+  readonly disk: MemoryRelayStore.Disk
+  /** What the disk holds now, to be put back later with `restore`. */
+  readonly snapshot: () => MemoryRelayStore.Disk
+  readonly restore: (snapshot: MemoryRelayStore.Disk) => void
+  /** Forgets every route, but not the relay's key. */
+  readonly wipe: () => void
+}
+
+/** What may happen to a device's store. Counts commits from 1; asked before each. */
+export type Fault = (commit: number) => "ok" | "fail-before" | "fail-after" | "die-before" | "die-after"
+
+export interface DeviceHost {
+  readonly label: string
+  /** The rows, whatever process is running. */
+  readonly store: StoreService
+  /** Commits so far, of all processes. */
+  readonly commits: () => number
+  readonly fault: (fault: Fault) => void
+  /** Whether a fault has killed the process; its store then does nothing any more. */
+  readonly isDead: () => boolean
+  readonly run: <A, E>(
+    effect: Effect.Effect<A, E, Store | Keystore.Keystore | Crypto | Transport | Scope.Scope>
+  ) => Effect.Effect<A, E, Scope.Scope>
+  /** Starts the client; it ends with `close`, `crash` or the test. */
+  readonly open: Effect.Effect<Client.Client["Service"]>
+  readonly close: Effect.Effect<void>
+  /** The process dies: nothing is flushed, nothing is said, and its store takes nothing more. */
+  readonly crash: Effect.Effect<void>
+  readonly client: () => Client.Client["Service"]
+  readonly identity: () => DeviceIdentity
+  /** Breaks its connections and lets no new ones come about. */
+  readonly cut: Effect.Effect<void>
+  readonly heal: Effect.Effect<void>
+  /** Connections that it tried to open. */
+  readonly dials: () => number
+}
+
+export interface World {
+  readonly crypto: Crypto["Service"]
+  readonly makeRelay: (options?: { readonly settings?: RelaySettings }) => Effect.Effect<RelayHost, never, Scope.Scope>
+  readonly makeDevice: (label: string) => Effect.Effect<DeviceHost, never, Scope.Scope>
+}
+
+/** Everything that is ready to run has run. */
+export const settle: Effect.Effect<void> = Effect.forEach(Array.from({ length: 300 }), () => Effect.yieldNow, {
+  discard: true
+})
+
+/** Waits, without the clock, until `ready` holds. */
+export const until = (what: string, ready: () => boolean | Promise<boolean>, tries = 20_000): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    if (ready() === true) return Effect.void
+    return tries === 0
+      ? Effect.die(new Error(`it never came about: ${what}`))
+      : Effect.andThen(Effect.yieldNow, until(what, ready, tries - 1))
+  })
+
+/** Like `until`, of what takes an effect to see. */
+export const untilEffect = <E, R>(
+  what: string,
+  ready: Effect.Effect<boolean, E, R>,
+  tries = 5000
+): Effect.Effect<void, E, R> =>
+  Effect.flatMap(ready, (is) => {
+    if (is) return Effect.void
+    return tries === 0
+      ? Effect.die(new Error(`it never came about: ${what}`))
+      : Effect.andThen(Effect.yieldNow, untilEffect(what, ready, tries - 1))
+  })
+
+const cloneDisk = (disk: MemoryRelayStore.Disk): MemoryRelayStore.Disk => structuredClone(disk)
+
+/** An empty world over the context's Crypto. Everything in it ends with the scope. */
+export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.gen(function*() {
+  const crypto = yield* Crypto
+  const hostByUrl = new Map<string, { readonly host: RelayHost; readonly accept: (wire: Wire) => Effect.Effect<void> }>()
+
+  const makeRelay: World["makeRelay"] = Effect.fnUntraced(function*(options) {
+    const url = `ws://relay-${hostByUrl.size + 1}/`
+    const disk = MemoryRelayStore.makeDisk()
+    let running: { readonly relay: Relay.Relay["Service"]; readonly scope: Scope.Closeable } | undefined
+    const start = Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      const relay = yield* Relay.make(options?.settings).pipe(
+        Effect.provideService(RelayStore, MemoryRelayStore.make(crypto, disk)),
+        Effect.provideService(Hints.Hints, Hints.makeLocal()),
+        Effect.provideService(Crypto, crypto),
+        Scope.provide(scope),
+        Effect.orDie
+      )
+      running = { relay, scope }
+    })
+    const stop = Effect.suspend(() => {
+      const ending = running
+      running = undefined
+      return ending === undefined ? Effect.void : Scope.close(ending.scope, Exit.void)
+    })
+    yield* start
+    yield* Effect.addFinalizer(() => stop)
+    const relay = () => {
+      if (running === undefined) throw new Error("the relay does not run")
+      return running.relay
+    }
+    const replace = (other: MemoryRelayStore.Disk) => {
+      disk.routeByHex.clear()
+      for (const [hex, route] of other.routeByHex) disk.routeByHex.set(hex, route)
+    }
+    const host: RelayHost = {
+      url,
+      address: { url, key: relay().relayKey },
+      start,
+      stop,
+      isRunning: () => running !== undefined,
+      relay,
+      disk,
+      snapshot: () => cloneDisk(disk),
+      restore: (snapshot) => replace(cloneDisk(snapshot)),
+      wipe: () => replace(MemoryRelayStore.makeDisk())
+    }
+    hostByUrl.set(url, {
+      host,
+      accept: (wire) =>
+        Effect.suspend(() =>
+          running === undefined
+            ? Effect.void
+            : Effect.asVoid(Effect.forkIn(running.relay.serve(wire), running.scope))
+        )
+    })
+    return host
+  })
+
+  const makeDevice: World["makeDevice"] = Effect.fnUntraced(function*(label) {
+    const rows = makeMemory()
+    const keystore = Keystore.fromKey(crypto, Secret.make(crypto.random(32)))
+    const wires = new Set<Ends>()
+    let dials = 0
+    let isCut = false
+    let commits = 0
+    let fault: Fault = () => "ok"
+    let current: {
+      readonly scope: Scope.Closeable
+      readonly process: { dead: boolean }
+      client?: Client.Client["Service"]
+    } | undefined
+    let identity: DeviceIdentity | undefined
+
+    const transport = Transport.of({
+      connect: Effect.fnUntraced(function*({ key: _, url }) {
+        dials++
+        const target = hostByUrl.get(url)
+        if (isCut || target === undefined || !target.host.isRunning()) {
+          return yield* new RelayUnreachable({ url, reason: "refused", detail: isCut ? "cut" : "not there" })
+        }
+        const ends = yield* Connection.pair
+        wires.add(ends)
+        yield* Effect.addFinalizer(() => Effect.sync(() => wires.delete(ends)))
+        yield* target.accept(ends[1])
+        return ends[0]
+      })
+    })
+
+    const storeOf = (process: { dead: boolean }): StoreService => ({
+      get: (key) => process.dead ? Effect.never : rows.get(key),
+      scan: (range) => process.dead ? Effect.never : rows.scan(range),
+      commit: (writes) =>
+        Effect.suspend(() => {
+          if (process.dead) return Effect.never
+          const verdict = fault(++commits)
+          const failed = new StoreFailed({ reason: "unavailable", operation: "commit", detail: "as the test wants" })
+          switch (verdict) {
+            case "ok":
+              return rows.commit(writes)
+            case "fail-before":
+              return Effect.fail(failed)
+            case "fail-after":
+              return Effect.andThen(rows.commit(writes), Effect.fail(failed))
+            case "die-before":
+            case "die-after": {
+              const kept = verdict === "die-after" ? rows.commit(writes) : Effect.void
+              process.dead = true
+              return Effect.andThen(kept, Effect.never)
+            }
+          }
+        })
+    })
+
+    const services = (process: { dead: boolean }) =>
+      Context.make(Store, Store.of(storeOf(process))).pipe(
+        Context.add(Keystore.Keystore, keystore),
+        Context.add(Crypto, crypto),
+        Context.add(Transport, transport)
+      )
+
+    const end = Effect.suspend(() => {
+      const ending = current
+      current = undefined
+      return ending === undefined ? Effect.void : Scope.close(ending.scope, Exit.void)
+    })
+
+    const breakWires = Effect.suspend(() => Effect.forEach([...wires], ([near]) => near.close, { discard: true }))
+
+    const host: DeviceHost = {
+      label,
+      store: rows,
+      commits: () => commits,
+      fault: (next) => {
+        fault = next
+      },
+      isDead: () => current?.process.dead === true,
+      run: (effect) => Effect.provideContext(effect, services({ dead: false })),
+      open: Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        const process = { dead: false }
+        current = { scope, process }
+        const sotto = yield* Sotto.open.pipe(Effect.provideContext(services(process)), Scope.provide(scope), Effect.orDie)
+        identity = sotto.identity
+        current = { scope, process, client: sotto.client }
+        return sotto.client
+      }),
+      close: end,
+      crash: Effect.suspend(() => {
+        if (current !== undefined) current.process.dead = true
+        return Effect.andThen(breakWires, end)
+      }),
+      client: () => {
+        if (current?.client === undefined) throw new Error(`${label} does not run`)
+        return current.client
+      },
+      identity: () => {
+        if (identity === undefined) throw new Error(`${label} was never opened`)
+        return identity
+      },
+      cut: Effect.suspend(() => {
+        isCut = true
+        return breakWires
+      }),
+      heal: Effect.sync(() => {
+        isCut = false
+      }),
+      dials: () => dials
+    }
+    yield* Effect.addFinalizer(() => host.crash)
+    return host
+  })
+
+  return { crypto, makeRelay, makeDevice }
+})
+
+/** A device that creates a space at these relays, running. */
+export const found = Effect.fnUntraced(function*(world: World, label: string, relays: ReadonlyArray<RelayHost>) {
+  const host = yield* world.makeDevice(label)
+  yield* Effect.orDie(host.run(Sotto.create({ label, relays: relays.map(({ address }) => address) })))
+  yield* host.open
+  return host
+})
+
+/** What a device of the space does to let another in: the operation, durable, and the welcome. */
+export const welcome = Effect.fnUntraced(function*(
+  world: World,
+  host: DeviceHost,
+  certificate: DeviceIdentity["certificate"],
+  role: Role
+) {
+  const client = host.client()
+  const { membership } = yield* client.state
+  const nowMillis = yield* Clock.currentTimeMillis
+  const op = Membership.addMember(world.crypto, membership, host.identity(), { certificate, role, nowMillis })
+  yield* Effect.orDie(client.addMember(op))
+  const relays = (yield* Effect.orDie(client.relays.list)).map(({ address }) => address)
+  return SpaceState.toWelcome(world.crypto, yield* client.state, { relays, admin: role >= ROLE.admin })
+})
+
+/** A new device in the space of another, not yet running. */
+export const admit = Effect.fnUntraced(function*(
+  world: World,
+  host: DeviceHost,
+  label: string,
+  role: Role = ROLE.admin
+) {
+  const guest = yield* world.makeDevice(label)
+  const { certificate } = yield* Effect.orDie(guest.run(Sotto.device({ label })))
+  yield* Effect.orDie(guest.run(Sotto.join(yield* welcome(world, host, certificate, role))))
+  return guest
+})

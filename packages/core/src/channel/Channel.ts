@@ -45,7 +45,7 @@ export interface Channel {
    * of the calls. Dies above `Limit.messageBytesMax`. Interrupted, it may or may not have gone out, but never in part.
    */
   readonly send: (message: Uint8Array) => Effect.Effect<void, ConnectionClosed | ChannelFailed>
-  /** Many at once: small ones share records' journeys. */
+  /** Many at once, which is cheaper: small ones share records. None may be changed before this answers. */
   readonly sendAll: (
     messages: NonEmptyReadonlyArray<Uint8Array>
   ) => Effect.Effect<void, ConnectionClosed | ChannelFailed>
@@ -259,8 +259,7 @@ const makeOutbox = Effect.fnUntraced(function*(connection: Connection, writer: R
         for (const full of writer.add(message, nowMillis)) yield* connection.send(full)
       }
     }
-    const rest = writer.flush()
-    if (rest !== undefined) yield* connection.send(rest)
+    for (const rest of writer.flush()) yield* connection.send(rest)
   })
 
   const writeNext = Effect.gen(function*() {

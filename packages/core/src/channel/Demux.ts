@@ -1,8 +1,8 @@
 /**
  * Splits a channel into its two planes (protocol.md §5a): the first byte of a message says where it belongs.
  *
- * 1. Each plane keeps at most about `Limit.messageBytesMax` that nobody took yet; then nothing more is read from the
- *    channel, for either plane, and the network pushes back on the other side.
+ * 1. Each plane keeps at most about `Limit.messageBytesMax` that nobody took yet, tiny messages counted at what they take
+ *    in memory; then nothing more is read from the channel, for either plane, and the network pushes back on the other side.
  * 2. What arrived before the end is still delivered, then the end itself.
  */
 import { PLANE } from "@sotto/schema/Frame"
@@ -81,6 +81,9 @@ export const make: (channel: Channel) => Effect.Effect<Planes, never, Scope.Scop
   }
 )
 
+/** About what a message takes beside its bytes. */
+const MESSAGE_BYTES = 256
+
 interface Inbox {
   readonly put: (message: Uint8Array) => void
   readonly end: (error: ConnectionClosed | ChannelFailed) => void
@@ -110,7 +113,7 @@ const makeInbox = (): Inbox => {
   return {
     put: (message) => {
       messages.push(message)
-      sizeBytes += message.length
+      sizeBytes += message.length + MESSAGE_BYTES
       if (sizeBytes >= Limit.messageBytesMax) drained.closeUnsafe()
       filled.openUnsafe()
     },

@@ -73,6 +73,18 @@ describe("Demux", () => {
       assert.deepStrictEqual(yield* control.receive, [message(1, 1)])
     }).pipe(Effect.scoped))
 
+  it.effect("counts tiny messages at what they take", () =>
+    Effect.gen(function*() {
+      const { channel, incoming, taken } = yield* makeChannel
+      yield* Demux.make(channel)
+      yield* Queue.offerAll(incoming, Array.from({ length: 10_000 }, () => of(PLANE.data, 1, 1)))
+      for (let before = -1; before !== taken();) {
+        before = taken()
+        yield* settle
+      }
+      assert.isBelow(taken(), 5000)
+    }).pipe(Effect.scoped))
+
   it.effect("a message of no known plane, or of none, ends both", () =>
     Effect.gen(function*() {
       for (const bytes of [of(7, 3, 1), EMPTY]) {

@@ -16,7 +16,8 @@ import * as Result from "effect/Result"
 import * as Dial from "./channel/Dial.ts"
 import type { AddMemberFailed, Client } from "./Client.ts"
 import { Crypto, type EntropyUnavailable } from "./Crypto.ts"
-import type { DeviceIdentity } from "./Device.ts"
+import type { DeviceIdentity, IdentityDamaged } from "./Device.ts"
+import type { KeystoreFailed } from "./Keystore.ts"
 import { Attempts } from "./pairing/Attempts.ts"
 import * as Exchange from "./pairing/Exchange.ts"
 import * as Guest from "./pairing/Guest.ts"
@@ -24,6 +25,7 @@ import * as Host from "./pairing/Host.ts"
 import * as Mailbox from "./pairing/Mailbox.ts"
 import { failed, type PairingFailed } from "./pairing/PairingError.ts"
 import * as Secret from "./Secret.ts"
+import type { WrongDirectory } from "./Sotto.ts"
 import * as Membership from "./space/Membership.ts"
 import * as SpaceState from "./space/SpaceState.ts"
 import type { StoreFailed } from "./Store.ts"
@@ -107,6 +109,9 @@ export type Source =
   | { readonly _tag: "Code"; readonly code: string; readonly relay: RelayAddress }
   | { readonly _tag: "Ticket"; readonly url: string }
 
+/** What may go wrong when a space is taken in (`Sotto.join`). */
+export type AcceptFailed = StoreFailed | KeystoreFailed | IdentityDamaged | SpaceState.WelcomeRefused | WrongDirectory
+
 export interface JoinOptions {
   readonly from: Source
   readonly device: DeviceIdentity
@@ -114,7 +119,7 @@ export interface JoinOptions {
   /** Asked with the verified space, before anything is taken over. */
   readonly confirm: (invitation: Guest.Invitation) => Effect.Effect<boolean>
   /** Takes the space in, durably. */
-  readonly accept: (welcome: WelcomeBody, relay: RelayAddress) => Effect.Effect<void, StoreFailed>
+  readonly accept: (welcome: WelcomeBody, relay: RelayAddress) => Effect.Effect<void, AcceptFailed | EntropyUnavailable>
 }
 
 export type JoinFailed =
@@ -123,7 +128,7 @@ export type JoinFailed =
   | TextError
   | Mailbox.MailboxFailed
   | Dial.DialFailed
-  | StoreFailed
+  | AcceptFailed
   | EntropyUnavailable
 
 interface Target {

@@ -43,6 +43,7 @@ export const compare = (a: Uint8Array, b: Uint8Array): number => {
   return a.length - b.length
 }
 
+/** Whether every byte is zero; so is no byte. */
 export const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
 
 /** Lower-case hex: the key under which maps keep an identifier. */

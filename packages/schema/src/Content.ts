@@ -4,6 +4,7 @@ import * as Codec from "./Codec.ts"
 import { Epoch } from "./Id.ts"
 import { boundedBytes, boundedText, fixedBytes, uint } from "./Wire.ts"
 
+/** A large sealed byte string: its name, its size, and what opens it beside the epoch's key. */
 export const ContentRef = Schema.Struct({
   /** BLAKE3 root of the sealed bytes. */
   address: fixedBytes(32),

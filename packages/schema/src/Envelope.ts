@@ -20,16 +20,22 @@ import { PROTOCOL_VERSION, Suite } from "./Suite.ts"
 /** 1 data, 2 control, 3 ephemeral (presence, never stored), 4 vault manifest. */
 export const Kind = Schema.Literals([1, 2, 3, 4])
 export type Kind = typeof Kind.Type
+/** Kinds by name. */
 export const KIND = { data: 1, control: 2, ephemeral: 3, vault: 4 } as const satisfies Record<string, Kind>
 
 /** What the first 16 bytes say. */
 export const Header = Schema.Struct({ suite: Suite, kind: Kind, epoch: Epoch, lane: Lane })
 export type Header = typeof Header.Type
 
+/** Version, suite, kind, flags, epoch and lane. */
 export const HEADER_BYTES = 16
+/** The nonce after the header. */
 export const NONCE_BYTES = 24
+/** The key commitment after the nonce. */
 export const COMMITMENT_BYTES = 32
+/** Where the ciphertext begins. */
 export const SEALED_AT = 72
+/** The tag at the end. */
 export const TAG_BYTES = 16
 /** The smallest envelope: an empty header, one padded bucket and its tag. */
 export const ENVELOPE_BYTES_MIN = SEALED_AT + 256 + TAG_BYTES

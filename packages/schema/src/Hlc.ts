@@ -5,6 +5,7 @@
 import * as Schema from "effect/Schema"
 import { uint } from "./Wire.ts"
 
+/** A reading: milliseconds since 1970 below 2^48, and a counter below 2^16. */
 export const Hlc = Schema.Struct({ millis: uint(0xffff_ffff_ffff), counter: uint(0xffff) })
 export type Hlc = typeof Hlc.Type
 

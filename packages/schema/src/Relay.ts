@@ -30,6 +30,7 @@ export const Ttl = Schema.Union([
 ])
 export type Ttl = typeof Ttl.Type
 
+/** How a relay keeps a route: for a while, until pruned, or until told to delete. */
 export const Retention = Schema.Union([
   tagged("Transit", 1, { ttl: Ttl }),
   tagged("Durable", 2, {}),
@@ -61,6 +62,7 @@ export const GrantedLimits = Schema.Struct({
 })
 export type GrantedLimits = typeof GrantedLimits.Type
 
+/** Answer to `Attach`: what holds for this route on this connection. */
 export const Attached = Schema.Struct({
   /** Number of this route on this connection; frames carry it instead of the route id. */
   handle: uint(0xffff),

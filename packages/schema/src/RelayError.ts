@@ -20,6 +20,7 @@ export class InvalidMessage extends Schema.TaggedError<InvalidMessage>()("Invali
   }
 }
 
+/** The route was never opened here, or this relay lost it. */
 export class UnknownRoute extends Schema.TaggedError<UnknownRoute>()("UnknownRoute", {}) {
   readonly number = 1001
   override get message() {
@@ -28,6 +29,7 @@ export class UnknownRoute extends Schema.TaggedError<UnknownRoute>()("UnknownRou
   }
 }
 
+/** A proof is missing, wrong, or for another epoch or capability. */
 export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthorized", { detail }) {
   readonly number = 1002
   override get message() {
@@ -36,6 +38,7 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthoriz
   }
 }
 
+/** The route moved to an epoch whose keys this device was not given. */
 export class DeviceRevoked extends Schema.TaggedError<DeviceRevoked>()("DeviceRevoked", {}) {
   readonly number = 1003
   override get message() {
@@ -43,6 +46,7 @@ export class DeviceRevoked extends Schema.TaggedError<DeviceRevoked>()("DeviceRe
   }
 }
 
+/** The call needs the admin capability or the recovery key. */
 export class NotOwner extends Schema.TaggedError<NotOwner>()("NotOwner", { detail }) {
   readonly number = 1004
   override get message() {
@@ -50,6 +54,7 @@ export class NotOwner extends Schema.TaggedError<NotOwner>()("NotOwner", { detai
   }
 }
 
+/** Too much at once; `scope` says what is counted. */
 export class RateLimited
   extends Schema.TaggedError<RateLimited>()("RateLimited", { scope: boundedText(32), retryAfterMillis })
 {
@@ -59,6 +64,7 @@ export class RateLimited
   }
 }
 
+/** An envelope above the limit that `Attached` granted. */
 export class EnvelopeTooLarge extends Schema.TaggedError<EnvelopeTooLarge>()("EnvelopeTooLarge", {
   sizeBytes: uint(),
   maxBytes: uint()
@@ -70,6 +76,7 @@ export class EnvelopeTooLarge extends Schema.TaggedError<EnvelopeTooLarge>()("En
   }
 }
 
+/** The route is full. */
 export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>()("QuotaExceeded", {
   usedBytes: uint(),
   quotaBytes: uint()
@@ -81,6 +88,7 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>()("QuotaExc
   }
 }
 
+/** A wake endpoint that this relay will not call. */
 export class InvalidWakeEndpoint extends Schema.TaggedError<InvalidWakeEndpoint>()("InvalidWakeEndpoint", { detail }) {
   readonly number = 2003
   override get message() {
@@ -98,6 +106,7 @@ export class MailboxUnavailable extends Schema.TaggedError<MailboxUnavailable>()
   }
 }
 
+/** Busy, or not able to write at the moment. */
 export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", { retryAfterMillis }) {
   readonly number = 3000
   override get message() {
@@ -105,6 +114,7 @@ export class Overloaded extends Schema.TaggedError<Overloaded>()("Overloaded", {
   }
 }
 
+/** An orderly end is under way. */
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", { retryAfterMillis }) {
   readonly number = 3001
   override get message() {

@@ -10,6 +10,7 @@ import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } fro
 /** Roles, weakest first: `carry` moves envelopes unread, `admin` changes membership, `owner` cannot be removed by one. */
 export const Role = Schema.Literals([0, 1, 2, 3, 4])
 export type Role = typeof Role.Type
+/** Roles by name. */
 export const ROLE = { carry: 0, read: 1, write: 2, admin: 3, owner: 4 } as const satisfies Record<string, Role>
 
 /** `0` visible: an envelope shows a keyed hash of its collection. `1` hidden: always zero. */
@@ -17,9 +18,11 @@ export const LanePolicy = Schema.Literals([0, 1])
 /** `0` none, `1` full: whether a new member may read what was written before it came. */
 export const HistoryPolicy = Schema.Literals([0, 1])
 
+/** What a space decided once, for all its members. */
 export const SpacePolicy = Schema.Struct({ lanes: LanePolicy, history: HistoryPolicy })
 export type SpacePolicy = typeof SpacePolicy.Type
 
+/** What a genesis says, before its signature. */
 export const GenesisBody = Schema.Struct({
   suite: Suite,
   creator: Certificate,
@@ -30,7 +33,7 @@ export const GenesisBody = Schema.Struct({
 })
 export type GenesisBody = typeof GenesisBody.Type
 
-/** Bytes that a genesis' signature covers. */
+/** Bytes that a genesis' signature covers, by their SHA-256. */
 export const genesisBodyCodec = Codec.make(GenesisBody, "GenesisBody")
 
 /** The first statement of a space, signed by its creator. `spaceId` is its hash, so a space names itself. */

@@ -79,7 +79,7 @@ export const unframe = (prefix: string, sizeBytes: number, text: string): Uint8A
 /**
  * The text of an identifier.
  *
- * @example toText("DeviceId", device) // dev_041061050r3gg28a1c60t3gf208h44rm2mb1e60s38d1rfg78y9w
+ * @example toText("DeviceId", device) // dev_041061050r3gg28a1c60t3gf208h44rm2mb1e60s38dhr78y3wgchqjw
  */
 export const toText = <K extends Kind>(kind: K, id: IdByKind[K]): string => frame(FORMS[kind].prefix, id)
 

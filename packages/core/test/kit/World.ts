@@ -8,6 +8,8 @@ import { Crypto } from "@sotto/core/Crypto"
 import * as Portable from "@sotto/core/crypto/Portable"
 import type { DeviceIdentity } from "@sotto/core/Device"
 import * as Keystore from "@sotto/core/Keystore"
+import { Ordinal } from "@sotto/core/log/Cursor"
+import * as Ledger from "@sotto/core/log/Ledger"
 import * as Hints from "@sotto/core/relay/Hints"
 import * as MemoryRelayStore from "@sotto/core/relay/MemoryRelayStore"
 import * as Relay from "@sotto/core/relay/Relay"
@@ -18,7 +20,8 @@ import * as Sotto from "@sotto/core/Sotto"
 import * as Membership from "@sotto/core/space/Membership"
 import * as SpaceState from "@sotto/core/space/SpaceState"
 import { makeMemory, Store, StoreFailed } from "@sotto/core/Store"
-import { type Connection as Wire, RelayUnreachable, Transport } from "@sotto/core/Transport"
+import { RelayUnreachable, Transport } from "@sotto/core/Transport"
+import { EnvelopeId } from "@sotto/schema/Id"
 import type { RelayAddress } from "@sotto/schema/Pairing"
 import { ROLE, type Role } from "@sotto/schema/Space"
 import * as Clock from "effect/Clock"
@@ -77,6 +80,8 @@ export interface DeviceHost {
   /** Breaks its connections and lets no new ones come about. */
   readonly cut: Effect.Effect<void>
   readonly heal: Effect.Effect<void>
+  /** From now on nothing comes through any more, in either direction, and nobody is told. */
+  readonly freeze: Effect.Effect<void>
   /** Connections that it tried to open. */
   readonly dials: () => number
 }
@@ -93,9 +98,9 @@ export const settle: Effect.Effect<void> = Effect.forEach(Array.from({ length: 3
 })
 
 /** Waits, without the clock, until `ready` holds. */
-export const until = (what: string, ready: () => boolean | Promise<boolean>, tries = 20_000): Effect.Effect<void> =>
+export const until = (what: string, ready: () => boolean, tries = 20_000): Effect.Effect<void> =>
   Effect.suspend(() => {
-    if (ready() === true) return Effect.void
+    if (ready()) return Effect.void
     return tries === 0
       ? Effect.die(new Error(`it never came about: ${what}`))
       : Effect.andThen(Effect.yieldNow, until(what, ready, tries - 1))
@@ -119,7 +124,7 @@ const cloneDisk = (disk: MemoryRelayStore.Disk): MemoryRelayStore.Disk => struct
 /** An empty world over the context's Crypto. Everything in it ends with the scope. */
 export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.gen(function*() {
   const crypto = yield* Crypto
-  const hostByUrl = new Map<string, { readonly host: RelayHost; readonly accept: (wire: Wire) => Effect.Effect<void> }>()
+  const hostByUrl = new Map<string, { readonly host: RelayHost; readonly accept: (end: Connection.End) => Effect.Effect<void> }>()
 
   const makeRelay: World["makeRelay"] = Effect.fnUntraced(function*(options) {
     const url = `ws://relay-${hostByUrl.size + 1}/`
@@ -165,11 +170,11 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
     }
     hostByUrl.set(url, {
       host,
-      accept: (wire) =>
+      accept: (end) =>
         Effect.suspend(() =>
           running === undefined
             ? Effect.void
-            : Effect.asVoid(Effect.forkIn(running.relay.serve(wire), running.scope))
+            : Effect.asVoid(Effect.forkIn(Effect.ensuring(running.relay.serve(end), end.close), running.scope))
         )
     })
     return host
@@ -181,6 +186,7 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
     const wires = new Set<Ends>()
     let dials = 0
     let isCut = false
+    let isFrozen = false
     let commits = 0
     let fault: Fault = () => "ok"
     let current: {
@@ -201,7 +207,12 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
         wires.add(ends)
         yield* Effect.addFinalizer(() => Effect.sync(() => wires.delete(ends)))
         yield* target.accept(ends[1])
-        return ends[0]
+        const { receive, send } = ends[0]
+        return {
+          ...ends[0],
+          send: (message) => Effect.suspend(() => isFrozen ? Effect.void : send(message)),
+          receive: Effect.flatMap(receive, (messages) => isFrozen ? Effect.never : Effect.succeed(messages))
+        }
       })
     })
 
@@ -282,6 +293,10 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
       }),
       heal: Effect.sync(() => {
         isCut = false
+        isFrozen = false
+      }),
+      freeze: Effect.sync(() => {
+        isFrozen = true
       }),
       dials: () => dials
     }
@@ -328,3 +343,14 @@ export const admit = Effect.fnUntraced(function*(
   yield* Effect.orDie(guest.run(Sotto.join(yield* welcome(world, host, certificate, role))))
   return guest
 })
+
+/** Fills the outbox of a closed device with as many rows, as if it had written so much without a relay. */
+export const crowd = (host: DeviceHost, count: number): Effect.Effect<void> => {
+  const id = EnvelopeId.make(new Uint8Array(32))
+  const relay = Ledger.RelayNumber.make(1)
+  const rows = Array.from(
+    { length: count },
+    (_, i) => Ledger.outbox.put({ relay, ordinal: Ordinal.make(1_000_000 + i) }, id)
+  )
+  return Effect.orDie(host.store.commit(rows))
+}

@@ -174,6 +174,14 @@ describe("a batch", () => {
     expectSuccess(Sealing.open(crypto, hidden.state, entries[0]?.bytes ?? Bytes.EMPTY))
   })
 
+  it("keeps two collections apart that share a lane by the accident of a hash", () => {
+    const lane = state.keys.laneOf("notes")
+    const collided = { ...state, keys: { ...state.keys, laneOf: () => lane } }
+    const { entries } = build([[put("notes", "a", "1")], [put("tasks", "b", "2")]], { state: collided })
+    assert.deepStrictEqual(entries.map(({ ops, seq }) => [seq, ops.length]), [[1, 1], [2, 1]])
+    for (const { bytes } of entries) expectSuccess(Sealing.open(crypto, collided, bytes))
+  })
+
   it("keeps control operations apart from data", () => {
     const { op } = invite(crypto, space, "phone")
     const pair = [put("notes", "a", "1"), put("tasks", "b", "2")]

@@ -29,6 +29,7 @@ const NEXT = {
   wrongKey: "Use the key that belongs to this data; the sealed secrets were not touched.",
   changed: "These bytes are not what was stored. Put back a good copy, or pair this device anew.",
   passphraseNeeded: "Give the passphrase by environment, file or prompt and try again.",
+  parameters: "They are outside what is safe to use: the file may have been tampered with. Put back a good copy.",
   passphraseWrong: "Try again; nothing was changed, and there is no limit on tries.",
   entropy: "The platform gave no secure random bytes. Nothing was written; try again."
 } as const
@@ -44,6 +45,7 @@ export class KeystoreFailed extends Schema.TaggedError<KeystoreFailed>()("Keysto
     "changed",
     "passphraseNeeded",
     "passphraseWrong",
+    "parameters",
     "entropy"
   ]),
   detail: Schema.String

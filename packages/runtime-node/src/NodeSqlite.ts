@@ -83,7 +83,7 @@ export const bytes = (row: Row, column: string): Uint8Array => {
 const FILE = "sotto.db"
 const LOCK = "lock"
 const PAGE_BYTES = 8192
-const CHECKPOINT_PAGES = 1000
+const CHECKPOINT_PAGES = 2000
 const WAL_BYTES_KEPT = 64 * 1024 * 1024
 const CHECK_BYTES_MAX = 1024 * 1024 * 1024
 const BUSY_MILLIS = 2000

@@ -27,8 +27,8 @@ import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { Crypto } from "../Crypto.ts"
-import { type Connection, ConnectionClosed } from "../Transport.ts"
-import { ChannelFailed, RelayKeyMismatch } from "./ChannelError.ts"
+import type { Connection, ConnectionClosed } from "../Transport.ts"
+import { type ChannelEnd, ChannelFailed, ENDED_HERE, endWith, RelayKeyMismatch } from "./ChannelError.ts"
 import * as Handshake from "./Handshake.ts"
 import type { Established } from "./Noise.ts"
 import * as Prelude from "./Prelude.ts"
@@ -88,8 +88,6 @@ export const accept: (
 // -- handshake ---------------------------------------------------------------------------------------------------------
 
 type CryptoService = Crypto["Service"]
-
-const ENDED_HERE = new ConnectionClosed({ clean: true, detail: "ended on this side" })
 
 /** A connection's messages one by one; what came with the last message of the handshake is left for the records. */
 interface Inbox {
@@ -211,10 +209,8 @@ const respond = Effect.fnUntraced(function*(
 
 // -- records -----------------------------------------------------------------------------------------------------------
 
-type Ended = ConnectionClosed | ChannelFailed
-
 const open = Effect.fnUntraced(function*(connection: Connection, inbox: Inbox, established: Established) {
-  const outbox = yield* makeOutbox(connection, Record.makeWriter(established.send, yield* Clock.currentTimeMillis))
+  const outbox = yield* makeOutbox(connection, established)
   const reader = Record.makeReader(established.receive)
   let over = false
   yield* Effect.addFinalizer(() =>
@@ -236,50 +232,47 @@ const open = Effect.fnUntraced(function*(connection: Connection, inbox: Inbox, e
 /** A call of `sendAll` that is not yet with the connection. */
 interface Waiting {
   readonly messages: NonEmptyReadonlyArray<Uint8Array>
-  readonly resume: (effect: Effect.Effect<void, Ended>) => void
+  readonly resume: (effect: Effect.Effect<void, ChannelEnd>) => void
 }
 
 /** Its one fiber seals and sends, in order: no interrupt of a caller can tear a record out of the count. */
-const makeOutbox = Effect.fnUntraced(function*(connection: Connection, writer: Record.Writer) {
+const makeOutbox = Effect.fnUntraced(function*(connection: Connection, established: Established) {
+  const clock = yield* Clock.Clock
+  const writer = Record.makeWriter(established.send, clock.currentTimeMillisUnsafe())
   const wake = Latch.makeUnsafe(false)
   let pending: Array<Waiting> = []
-  let ended: Ended | undefined
+  let underWay: ReadonlyArray<Waiting> = []
+  let ended: ChannelEnd | undefined
 
-  const end = (error: Ended): void => {
+  const end = (error: ChannelEnd): void => {
     ended ??= error
-    const stranded = pending
+    const stranded = [...underWay, ...pending]
+    underWay = []
     pending = []
     for (const { resume } of stranded) resume(Effect.fail(ended))
   }
 
-  const flush = Effect.fnUntraced(function*(batch: ReadonlyArray<Waiting>) {
-    const nowMillis = yield* Clock.currentTimeMillis
-    for (const { messages } of batch) {
-      for (const message of messages) {
+  const write = Effect.gen(function*() {
+    while (true) {
+      yield* wake.await
+      yield* Effect.yieldNow // whoever else is about to send comes along
+      wake.closeUnsafe()
+      const batch = pending
+      underWay = batch
+      pending = []
+      const nowMillis = clock.currentTimeMillisUnsafe()
+      for (const message of batch.flatMap(({ messages }) => messages)) {
         for (const full of writer.add(message, nowMillis)) yield* connection.send(full)
       }
+      for (const rest of writer.flush()) yield* connection.send(rest)
+      underWay = []
+      for (const { resume } of batch) resume(Effect.void)
     }
-    for (const rest of writer.flush()) yield* connection.send(rest)
-  })
-
-  const writeNext = Effect.gen(function*() {
-    yield* wake.await
-    wake.closeUnsafe()
-    const batch = pending
-    pending = []
-    yield* Effect.onError(flush(batch), () =>
-      Effect.sync(() => {
-        pending = [...batch, ...pending]
-      }))
-    for (const { resume } of batch) resume(Effect.void)
   })
 
   // Not on the fiber: one that is interrupted before its first step runs no finalizer.
   yield* Effect.addFinalizer(() => Effect.sync(() => end(ENDED_HERE)))
-  yield* Effect.forever(writeNext).pipe(
-    Effect.catch((error) => Effect.sync(() => end(error))),
-    Effect.forkScoped
-  )
+  yield* write.pipe(endWith((error) => Effect.sync(() => end(error))), Effect.forkScoped)
 
   const sendAll: Channel["sendAll"] = (messages) =>
     Effect.callback((resume) => {
@@ -303,7 +296,7 @@ const receiveFrom = (
   connection: Connection,
   early: ReadonlyArray<Uint8Array>,
   reader: Record.Reader,
-  end: (error: Ended) => void
+  end: (error: ChannelEnd) => void
 ): Channel["receive"] => {
   let carriers = early
   let failed: ChannelFailed | undefined

@@ -1,5 +1,9 @@
 /** What can end a channel beside the connection's own end. All are final: a channel that failed is not used again. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { ConnectionClosed } from "../Transport.ts"
 
 const WHAT = {
   handshake: "The handshake did not come out. Nothing was sent; it is tried again on the next connection.",
@@ -37,3 +41,25 @@ export class RelayKeyMismatch extends Schema.TaggedError<RelayKeyMismatch>()("Re
       "new address; otherwise someone may be between you and it: do not accept the new key."
   }
 }
+
+/** What an open channel ends with. */
+export type ChannelEnd = ConnectionClosed | ChannelFailed
+
+/** The end that the scope brings. */
+export const ENDED_HERE = new ConnectionClosed({ clean: true, detail: "ended on this side" })
+
+/**
+ * Runs `end` with whatever ended a fiber that others wait for. A defect is logged and ends it too: nobody waits for ever
+ * because of a bug.
+ */
+export const endWith =
+  (end: (error: ChannelEnd) => Effect.Effect<void>) =>
+  <R>(fiber: Effect.Effect<never, ChannelEnd, R>): Effect.Effect<void, never, R> =>
+    Effect.catchCause(fiber, (cause) => {
+      const error = Cause.findError(cause)
+      if (Result.isSuccess(error)) return end(error.success)
+      return Effect.andThen(
+        end(new ConnectionClosed({ clean: false, detail: "a bug on this side, see its log" })),
+        Effect.logError("a channel ended by a defect", cause)
+      )
+    })

@@ -30,9 +30,8 @@ import { type FromClient, type FromServer, RequestId } from "effect/rpc/RpcMessa
 import * as RpcServer from "effect/rpc/RpcServer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { ConnectionClosed } from "../Transport.ts"
 import { type Calls, forMethod } from "./CallCodec.ts"
-import { ChannelFailed } from "./ChannelError.ts"
+import { type ChannelEnd, ChannelFailed, ENDED_HERE, endWith } from "./ChannelError.ts"
 import type { Plane } from "./Demux.ts"
 
 /** A relay that failed inside while it worked on a call. */
@@ -44,7 +43,7 @@ export class CallFailed extends Schema.TaggedError<CallFailed>()("CallFailed", {
 }
 
 /** What any call may fail with beside what the relay refuses. */
-export type CallError = ConnectionClosed | ChannelFailed | CallFailed
+export type CallError = ChannelEnd | CallFailed
 
 /** A relay's calls as functions: `client.Attach({ route, epoch, proofs })`. They fail with `RelayError | CallError`. */
 export type RelayClient = RpcClient.RpcClient<Calls, CallError>
@@ -94,16 +93,15 @@ export const makeClient: (plane: Plane) => Effect.Effect<RelayClient, never, Sco
     const readNext = Effect.gen(function*() {
       for (const bytes of yield* plane.receive) yield* takeResponse(calls, bytes, write)
     })
+    const endPlane = (error: ChannelEnd) => error._tag === "ChannelFailed" ? plane.fail(error) : Effect.void
     yield* Effect.forever(readNext).pipe(
-      Effect.catch((error) =>
-        Effect.andThen(endAll(error), error._tag === "ChannelFailed" ? plane.fail(error) : Effect.void)
-      ),
+      endWith((error) => Effect.andThen(endAll(error), endPlane(error))),
       Effect.forkScoped
     )
     // Runs before Effect's own finalizer, which would interrupt the callers instead of telling them.
     yield* Effect.addFinalizer(() =>
       Effect.andThen(
-        endAll(new ConnectionClosed({ clean: true, detail: "ended on this side" })),
+        endAll(ENDED_HERE),
         calls.idle.await
       )
     )
@@ -188,7 +186,7 @@ interface Outbox {
   readonly put: (response: CallResponse) => void
   readonly room: Effect.Effect<void>
   /** Sends what is there; waits for the first. */
-  readonly flush: Effect.Effect<void, ConnectionClosed | ChannelFailed>
+  readonly flush: Effect.Effect<void, ChannelEnd>
 }
 
 const makeOutbox = (plane: Plane): Outbox => {
@@ -231,7 +229,7 @@ type Server = RpcServer.RpcServer<Calls>
 export const serve = <H extends Handlers>(
   handlers: H,
   plane: Plane
-): Effect.Effect<never, ConnectionClosed | ChannelFailed, RpcGroup.HandlersServices<Calls, H>> =>
+): Effect.Effect<never, ChannelEnd, RpcGroup.HandlersServices<Calls, H>> =>
   Effect.gen(function*() {
     const session: Session = { methodById: new Map(), outbox: makeOutbox(plane), ended: false }
     const server = yield* Effect.provideContext(

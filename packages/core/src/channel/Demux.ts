@@ -12,9 +12,8 @@ import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
-import { ConnectionClosed } from "../Transport.ts"
 import type { Channel } from "./Channel.ts"
-import { ChannelFailed } from "./ChannelError.ts"
+import { type ChannelEnd, ChannelFailed, ENDED_HERE, endWith } from "./ChannelError.ts"
 
 /** One plane of a channel. */
 export interface Plane {
@@ -22,13 +21,13 @@ export interface Plane {
    * Sends a message of this plane. Its first byte is the plane's and is written here: leave room for it with
    * `codec.encodeAfter(1, value)`.
    */
-  readonly send: (message: Uint8Array) => Effect.Effect<void, ConnectionClosed | ChannelFailed>
+  readonly send: (message: Uint8Array) => Effect.Effect<void, ChannelEnd>
   /** Many at once, see `Channel.sendAll`. */
   readonly sendAll: (
     messages: NonEmptyReadonlyArray<Uint8Array>
-  ) => Effect.Effect<void, ConnectionClosed | ChannelFailed>
+  ) => Effect.Effect<void, ChannelEnd>
   /** All that arrived, without the plane's byte; waits for the first. One reader at a time; safe to interrupt. */
-  readonly receive: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, ConnectionClosed | ChannelFailed>
+  readonly receive: Effect.Effect<NonEmptyReadonlyArray<Uint8Array>, ChannelEnd>
   /** Gives the channel up, for both planes: what the other side sent here was not what it must be. */
   readonly fail: (error: ChannelFailed) => Effect.Effect<void>
 }
@@ -43,7 +42,7 @@ export const make: (channel: Channel) => Effect.Effect<Planes, never, Scope.Scop
   function*(channel) {
     const control = makeInbox()
     const data = makeInbox()
-    const end = (error: ConnectionClosed | ChannelFailed) =>
+    const end = (error: ChannelEnd) =>
       Effect.sync(() => {
         control.end(error)
         data.end(error)
@@ -62,8 +61,8 @@ export const make: (channel: Channel) => Effect.Effect<Planes, never, Scope.Scop
     })
 
     // Not on the fiber: one that is interrupted before its first step runs no finalizer.
-    yield* Effect.addFinalizer(() => end(new ConnectionClosed({ clean: true, detail: "ended on this side" })))
-    yield* Effect.forever(readNext).pipe(Effect.catch(end), Effect.forkScoped)
+    yield* Effect.addFinalizer(() => end(ENDED_HERE))
+    yield* Effect.forever(readNext).pipe(endWith(end), Effect.forkScoped)
 
     const plane = (byte: number, inbox: Inbox): Plane => ({
       send: (message) => {
@@ -86,9 +85,9 @@ const MESSAGE_BYTES = 256
 
 interface Inbox {
   readonly put: (message: Uint8Array) => void
-  readonly end: (error: ConnectionClosed | ChannelFailed) => void
+  readonly end: (error: ChannelEnd) => void
   readonly room: Effect.Effect<void>
-  readonly failIfEnded: Effect.Effect<void, ConnectionClosed | ChannelFailed>
+  readonly failIfEnded: Effect.Effect<void, ChannelEnd>
   readonly take: Plane["receive"]
 }
 
@@ -98,7 +97,7 @@ const makeInbox = (): Inbox => {
   const drained = Latch.makeUnsafe(true)
   let messages: Array<Uint8Array> = []
   let sizeBytes = 0
-  let ended: ConnectionClosed | ChannelFailed | undefined
+  let ended: ChannelEnd | undefined
   const take: Plane["receive"] = Effect.suspend(() => {
     const taken = messages
     if (!Arr.isArrayNonEmpty(taken)) {

@@ -401,4 +401,23 @@ describe("the end", () => {
       assert.deepInclude(yield* Effect.flip(client.send(message(3, 1))), { _tag: "ConnectionClosed" })
       assert.deepInclude(yield* Effect.flip(client.receive), { _tag: "ConnectionClosed" })
     }).pipe(Effect.provide(CryptoTest), Effect.scoped))
+
+  it.effect("comes with a bug on this side too: nobody waits for ever", () =>
+    Effect.gen(function*() {
+      let broken = false
+      const breaking = {
+        ...crypto,
+        channelAead: {
+          ...crypto.channelAead,
+          seal: (...all: Parameters<typeof crypto.channelAead.seal>) => {
+            if (broken) throw new Error("a bug")
+            return crypto.channelAead.seal(...all)
+          }
+        }
+      }
+      const { client } = yield* Effect.provideService(open(), Crypto, breaking)
+      broken = true
+      const error = yield* Effect.flip(client.send(message(3, 1)))
+      assert.deepInclude(error, { _tag: "ConnectionClosed", clean: false })
+    }).pipe(Effect.scoped))
 })

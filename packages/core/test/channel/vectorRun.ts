@@ -37,7 +37,7 @@ export const fromHex = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(
 export const toHex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
 /** Random bytes that are the given ones, in order; anything else asked for is a failure. */
-export const scripted = (draws: ReadonlyArray<string>): (length: number) => Uint8Array => {
+const scripted = (draws: ReadonlyArray<string>): (length: number) => Uint8Array => {
   const left = draws.map(fromHex)
   return (length) => {
     const next = left.shift()
@@ -55,7 +55,7 @@ const patternOf = (name: string, psks: ReadonlyArray<number>): Pattern.Pattern =
 }
 
 /** A side of a vector before its first message. */
-export const start = (vector: Vector, role: Pattern.Role): Noise.Handshake => {
+const start = (vector: Vector, role: Pattern.Role): Noise.Handshake => {
   const { pattern, primitives, psks } = parseProtocol(vector.name)
   const keyOf = (side: VectorSide) =>
     side.static === undefined

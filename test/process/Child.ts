@@ -5,7 +5,9 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 
-const MAIN = fileURLToPath(new URL("../../packages/runtime-node/src/cli/main.ts", import.meta.url))
+const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+
+const MAIN = at("packages/runtime-node/src/cli/main.ts")
 
 /** A line of `--json`. */
 export type Line = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -52,6 +54,7 @@ export class Child {
       env: {
         ...process.env,
         NO_COLOR: "1",
+        NODE_COMPILE_CACHE: at(".tmp/compile-cache"),
         // Nowhere unless given: no test may touch the home of whoever runs it.
         SOTTO_HOME: launch.home ?? "/nowhere",
         ...launch.env

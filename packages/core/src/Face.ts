@@ -9,11 +9,16 @@
 import type { Op } from "@sotto/schema/Entry"
 import type { DeviceId, Position, RelayKey, SpaceId } from "@sotto/schema/Id"
 import type { RelayAddress } from "@sotto/schema/Pairing"
+import type { Retention } from "@sotto/schema/Relay"
 import type { Role } from "@sotto/schema/Space"
+import { relayAddressFromText } from "@sotto/schema/Ticket"
 import * as Utf8 from "@sotto/schema/Utf8"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import {
   Client,
@@ -27,12 +32,19 @@ import {
 } from "./Client.ts"
 import type { Crypto } from "./Crypto.ts"
 import type { DeviceIdentity } from "./Device.ts"
+import * as Entrance from "./Entrance.ts"
+import type { Keystore } from "./Keystore.ts"
 import type { Cursor, Ordinal } from "./log/Cursor.ts"
 import type { RouteOpening } from "./log/Directory.ts"
 import type { RelayMisbehaved } from "./log/Evidence.ts"
 import * as Pairing from "./Pairing.ts"
+import type { Attempts } from "./pairing/Attempts.ts"
+import type { Invitation, Step } from "./pairing/Guest.ts"
 import type { Admitted, JoinRequest } from "./pairing/Host.ts"
+import * as Secret from "./Secret.ts"
+import * as Sotto from "./Sotto.ts"
 import type { ClientEvent, Status } from "./Status.ts"
+import type { Store } from "./Store.ts"
 import type { Transport } from "./Transport.ts"
 
 /** Ends a call early (`signal`); it then rejects, and what was durable by then stays. */
@@ -178,3 +190,82 @@ export const makeFace = ({ close, context, device }: FaceOptions): SottoHandle =
     [Symbol.asyncDispose]: close
   }
 }
+
+// -- from a directory to a face ----------------------------------------------------------------------------------------
+
+/** What a device stands on: each platform has a Layer of these for a directory of its own. */
+export type Platform = Store | Keystore | Crypto | Transport | Attempts
+
+export interface OpenOptions {
+  /** What people call this device, should it be made now. */
+  readonly label: string
+  /** A relay's address with its key, as text. Given: a device that is in no space yet makes one there. */
+  readonly relay?: string
+  /** What that relay is asked to keep; everything (`Durable`) unless given, so that new devices get the history. */
+  readonly retention?: Retention
+  /** For a relay that admits by token. */
+  readonly token?: string
+  /** Gets the 32 recovery bytes of a new space, this once. */
+  readonly onCreated?: (recovery: Uint8Array) => void
+}
+
+/** Makes the space of a device that is in none. */
+const found = Effect.fnUntraced(function*({ label, onCreated, relay, retention, token }: OpenOptions) {
+  if (relay === undefined || (yield* Sotto.stateOf) === "space") return
+  const { recovery } = yield* Sotto.create({
+    label,
+    relays: [yield* Effect.fromResult(relayAddressFromText(relay))],
+    retention: retention ?? { _tag: "Durable" },
+    ...token === undefined ? {} : { token }
+  })
+  onCreated?.(Secret.reveal(recovery).slice())
+  Secret.wipe(recovery)
+})
+
+/** Opens the device of a directory, which then runs until `close`. When it fails, nothing is left running. */
+export const openFace = Effect.fnUntraced(function*<E>(layer: Layer.Layer<Platform, E>, options: OpenOptions) {
+  const scope = yield* Scope.make()
+  const open = Effect.gen(function*() {
+    const context = yield* Layer.build(layer)
+    const sotto = yield* Effect.provideContext(
+      Effect.andThen(found(options), Sotto.open),
+      Context.add(context, Scope.Scope, scope)
+    )
+    return makeFace({
+      context: Context.add(context, Client, sotto.client),
+      device: sotto.identity,
+      close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+    })
+  })
+  return yield* open.pipe(
+    Effect.provideService(Scope.Scope, scope),
+    Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+  )
+})
+
+export interface JoinOptions {
+  /** What people call this device. */
+  readonly label: string
+  /** The code as typed, with the relay's address; or the link of a QR code, which names the relay itself. */
+  readonly from: { readonly code: string; readonly relay: string } | { readonly url: string }
+  /** Shows where it stands; with `WaitingForApproval` come the pictures to compare. */
+  readonly onStep?: (step: Step) => void
+  /** Asked with the verified space before anything is taken over. */
+  readonly confirm: (invitation: Invitation) => boolean | Promise<boolean>
+}
+
+/** Brings a device into the space of the one that shows the code; `openFace` runs it afterwards. */
+export const joinFace = Effect.fnUntraced(function*<E>(layer: Layer.Layer<Platform, E>, options: JoinOptions) {
+  const { confirm, from, label, onStep } = options
+  const source: Pairing.Source = "url" in from
+    ? { _tag: "Ticket", url: from.url }
+    : { _tag: "Code", code: from.code, relay: yield* Effect.fromResult(relayAddressFromText(from.relay)) }
+  yield* Entrance.check(source)
+  const entered = Entrance.enter({
+    from: source,
+    label,
+    onStep: (step) => Effect.sync(() => onStep?.(step)),
+    confirm: (invitation) => called(() => confirm(invitation))
+  })
+  yield* Effect.provide(entered, layer)
+})

@@ -5,10 +5,12 @@
  * A check that failed names the cause and what to do. One that could not be made, because an earlier one failed, is
  * `skipped`: it is never called healthy.
  */
+import type { CallError } from "@sotto/core/channel/Control"
 import type { DialFailed } from "@sotto/core/channel/Dial"
-import type { KeystoreFailed } from "@sotto/core/Keystore"
+import type { Closed } from "@sotto/core/ClientError"
+import type { CryptoUnavailable } from "@sotto/core/Crypto"
 import type { RelayMisbehaved } from "@sotto/core/log/Evidence"
-import type { StoreFailed } from "@sotto/core/Store"
+import type * as Sotto from "@sotto/core/Sotto"
 import { Limit } from "@sotto/schema/Limit"
 import type { GrantedLimits } from "@sotto/schema/Relay"
 import type { RelayError } from "@sotto/schema/RelayError"
@@ -59,25 +61,29 @@ export const home = ({ directory, exists, mine, mode, writable }: HomeFacts): Ch
   return ok("home", directory)
 }
 
+/** Why a device's directory does not open, by tag. */
+type OpenFailed = Sotto.OpenFailed | CryptoUnavailable | Closed
+
 /** What opening the device's key and store came to. */
-export const opened = (failure: KeystoreFailed | StoreFailed | undefined): ReadonlyArray<Check> => {
-  if (failure === undefined) return [ok("key", "opens this device's secrets"), ok("store", "reads and writes")]
-  return failure._tag === "KeystoreFailed"
-    ? [failed("key", failure.message), skipped("store", "needs the key")]
-    : [skipped("key", "needs the store"), failed("store", failure.message)]
+export const opened = (failure: OpenFailed | undefined): ReadonlyArray<Check> => {
+  if (failure === undefined) return [ok("key", "opens this device's secrets"), ok("store", "is whole, and reads")]
+  switch (failure._tag) {
+    case "KeystoreFailed":
+      return [failed("key", failure.message), skipped("store", "needs the key")]
+    case "StoreFailed":
+      return [skipped("key", "needs the store"), failed("store", failure.message)]
+    case "CryptoUnavailable":
+    case "EntropyUnavailable":
+      return [failed("crypto", failure.message, "Run it with the Node version that package.json names.")]
+    case "Closed":
+    case "IdentityDamaged":
+    case "QuarantineFull":
+    case "WrongDirectory":
+      return [failed("device", failure.message)]
+  }
 }
 
-/** Whether the store's file is whole. `problems` are SQLite's own words. */
-export const integrity = (problems: ReadonlyArray<string>): Check =>
-  problems.length === 0
-    ? ok("integrity", "the store's file is whole")
-    : failed(
-      "integrity",
-      `the store's file is damaged (${problems[0]})`,
-      "Copy the directory away, then pair this device anew: the relay and other devices hold what was sent."
-    )
-
-export const device = (state: "empty" | "device" | "ready"): Check => {
+export const device = (state: "empty" | "device" | "space"): Check => {
   switch (state) {
     case "empty":
       return failed("device", "there is no device here yet", "Run `sotto init --relay ADDRESS`, or `sotto join CODE`.")
@@ -87,12 +93,21 @@ export const device = (state: "empty" | "device" | "ready"): Check => {
         "this device is in no space yet",
         "Run `sotto init --relay ADDRESS`, or `sotto join CODE`."
       )
-    case "ready":
+    case "space":
       return ok("device", "has a space")
   }
 }
 
 // -- the way to the relay ------------------------------------------------------------------------------------------------
+
+export const address = (url: string, wellFormed: boolean): Check =>
+  wellFormed
+    ? ok("address", url)
+    : failed(
+      "address",
+      `${url} is not a relay's URL`,
+      "Ask the relay's operator for its address, as `sotto relay` shows it."
+    )
 
 /** The names of the checks that a dialled connection settles, in the order in which it does. */
 const DIALLED = ["relay-key", "handshake", "version"] as const
@@ -186,7 +201,7 @@ export const clock = (skewMillis: number): Check => {
 }
 
 /** What attaching to the space's route came to. */
-export const route = (refusal: RelayError | undefined, received: number): Check => {
+export const route = (refusal: RelayError | CallError | undefined, received: number): Check => {
   if (refusal === undefined) return ok("route", "the relay knows this space and lets this device in")
   if (refusal._tag === "UnknownRoute") {
     return failed(

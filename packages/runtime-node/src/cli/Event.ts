@@ -3,7 +3,8 @@
  * is turned into words for people by `render.ts`. Field names are part of the interface: fields are added, never
  * renamed. Times are ISO 8601 in UTC with milliseconds; identifiers are their text forms.
  *
- * Secrets are in two of them on purpose: `code.code` and `code.url`, which are there to be shown.
+ * Secrets are in two of them on purpose, since they are there to be shown: `code` and `url` of a pairing code, and the
+ * `recovery` key of a new space.
  */
 
 /** A relay took up its work. `metrics` is the metrics page's URL, when it was asked for. */
@@ -30,6 +31,8 @@ export interface Initialized {
   readonly relay: string
   readonly home: string
   readonly stored: boolean
+  /** The way back when every device is lost. Shown this once and kept nowhere: its owner writes it down. */
+  readonly recovery: string
 }
 
 /** A pairing code is up. Show it to nobody but the new device. */

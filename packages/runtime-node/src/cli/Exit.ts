@@ -2,6 +2,8 @@
  * Exit codes, once: scripts rely on them. `HELP` is what `--help` and the reference page say.
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 
 export const CODE = {
@@ -51,8 +53,34 @@ export const tagOf = (failure: unknown): string => {
 /** The exit code of a failure, by its tag. */
 export const codeOfTag = (tag: string): number => CODE_OF_TAG.get(tag) ?? CODE.failed
 
+/** What a signal means to the command that runs. */
+export class Ending extends Context.Service<Ending, {
+  /** The exit code when a signal ends it: a command that runs until then sets `CODE.ok`. */
+  signalled: number
+}>()("@sotto/runtime-node/cli/Ending") {}
+
 /** The exit code of a whole run. */
-export const codeOf = (exit: Exit.Exit<number, unknown>): number => {
+const codeOf = (exit: Exit.Exit<number, unknown>, { signalled }: Ending["Service"]): number => {
   if (Exit.isSuccess(exit)) return exit.value
-  return Cause.hasInterruptsOnly(exit.cause) ? CODE.interrupted : codeOfTag(tagOf(Cause.squash(exit.cause)))
+  return Cause.hasInterruptsOnly(exit.cause) ? signalled : codeOfTag(tagOf(Cause.squash(exit.cause)))
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const
+
+/**
+ * Runs the program as this process. The first signal interrupts it, so that it ends in order; the second one ends it as
+ * it is.
+ */
+export const run = (program: Effect.Effect<number, never, Ending>): void => {
+  const ending: Ending["Service"] = { signalled: CODE.interrupted }
+  const fiber = Effect.runFork(Effect.provideService(program, Ending, ending))
+  let signalled = false
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      if (signalled) process.exit(CODE.interrupted)
+      signalled = true
+      fiber.interruptUnsafe()
+    })
+  }
+  fiber.addObserver((exit) => process.exit(codeOf(exit, ending)))
 }

@@ -148,10 +148,14 @@ const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) =>
       `Data in ${data}${metrics === null ? "" : `, metrics at ${metrics}`}. Ctrl+C stops it.`
     ].join("\n"),
   stopped: () => "The relay has stopped. All that it acknowledged is on disk.",
-  initialized: ({ home, label, stored }) =>
-    `${quoted(label)} is set up in ${home}` +
-    (stored ? "." : ", but its relay was not reached yet; that is tried again with the next command.") +
-    "\nNext: `sotto pair` lets another device in; `sotto push TEXT` writes.",
+  initialized: ({ home, label, recovery, stored }, style) =>
+    [
+      `${quoted(label)} is set up in ${home}` +
+      (stored ? "." : ", but its relay was not reached yet; that is tried again with the next command."),
+      "Write this recovery key down and keep it apart. It is shown this once:",
+      `  ${paint(style, "bold", recovery)}`,
+      "Next: `sotto pair` lets another device in; `sotto push TEXT` writes."
+    ].join("\n"),
   code: (event, style) => codeText(style, event),
   request: ({ emoji, label }, style) =>
     `${paint(style, "bold", "Step 2 of 3")}  ${quoted(label)} wants to join. Both screens show:\n  ${pictures(emoji)}`,

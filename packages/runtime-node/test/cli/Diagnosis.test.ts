@@ -30,11 +30,6 @@ describe("this device", () => {
     const store = new StoreFailed({ reason: "locked", operation: "open", detail: "" })
     assert.deepStrictEqual(results(Diagnosis.opened(store)), ["key skipped", "store failed"])
   })
-
-  it("tells a damaged file", () => {
-    assert.strictEqual(Diagnosis.integrity([]).result, "ok")
-    assert.include(Diagnosis.integrity(["row 3 missing from index"]).detail, "row 3")
-  })
 })
 
 describe("the way to the relay", () => {

@@ -1,0 +1,32 @@
+/**
+ * The flags that every command takes. A secret is never one of them: what stands on a command line is seen by every user
+ * of the machine (`ps`) and kept in the shell's history.
+ */
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Config from "effect/Config"
+import * as os from "node:os"
+import * as path from "node:path"
+
+/** Read by `main` from the arguments themselves, so that an error in them is told in JSON, too. */
+export const Json = GlobalFlag.Setting("json")({
+  flag: Flag.Boolean("json").pipe(
+    Flag.withDescription("One JSON object per line on standard output, errors included"),
+    Flag.withDefault(false)
+  )
+})
+
+/** The directory of one device. */
+export const Home = GlobalFlag.Setting("home")({
+  flag: Flag.Directory("home").pipe(
+    Flag.withDescription("This device's directory (SOTTO_HOME; default ~/.sotto)"),
+    Flag.withFallbackConfig(Config.String("SOTTO_HOME")),
+    Flag.withDefault(path.join(os.homedir(), ".sotto"))
+  )
+})
+
+/** Whether the arguments ask for JSON. */
+export const wantsJson = (args: ReadonlyArray<string>): boolean => {
+  const end = args.indexOf("--")
+  return (end < 0 ? args : args.slice(0, end)).includes("--json")
+}

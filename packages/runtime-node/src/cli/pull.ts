@@ -1,0 +1,63 @@
+/**
+ * `sotto pull`: prints what the space holds, in the order of its first relay's log: the same lines on every device.
+ * Without a relay in reach it prints what is here.
+ */
+import type { Client } from "@sotto/core/Client"
+import type { Cursor } from "@sotto/core/log/Cursor"
+import { Position, type RelayKey } from "@sotto/schema/Id"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { withSotto } from "./Home.ts"
+import { Output } from "./Output.ts"
+import { entryLines } from "./Words.ts"
+
+type Service = Client["Service"]
+
+/** Prints page after page until what was received is printed; answers where it ended. */
+const printAfter = Effect.fnUntraced(function*(client: Service, relay: RelayKey, after: Cursor) {
+  const output = yield* Output
+  let last = after
+  for (;;) {
+    const page = yield* client.log({ relay, after: last })
+    const end = page[page.length - 1]?.position
+    if (end === undefined) return last
+    yield* output.emitAll(page.flatMap(entryLines))
+    last = end
+  }
+})
+
+/** Prints what comes, for ever. */
+const follow = Effect.fnUntraced(function*(client: Service, relay: RelayKey, from: Cursor) {
+  let last = from
+  yield* Stream.runForEach(
+    Stream.changes(Stream.map(client.status.changes, (status) => status.relays.map(({ received }) => received).join())),
+    Effect.fnUntraced(function*() {
+      last = yield* printAfter(client, relay, last)
+    })
+  )
+})
+
+export const pull = Command.make("pull", {
+  follow: Flag.Boolean("follow").pipe(
+    Flag.withDescription("Go on with what comes, until Ctrl+C"),
+    Flag.withDefault(false)
+  ),
+  after: Flag.Int("after").pipe(
+    Flag.withDescription("Only what stands after this position"),
+    Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }))),
+    Flag.withDefault(0)
+  )
+}, (options) =>
+  withSotto(Effect.fnUntraced(function*({ client }) {
+    const [first] = yield* client.relays.list
+    if (first === undefined) return
+    const relay = first.address.key
+    const pulled = yield* Effect.result(client.pull)
+    const last = yield* printAfter(client, relay, { relay, position: Position.make(options.after) })
+    if (options.follow) yield* follow(client, relay, last)
+    if (Result.isFailure(pulled)) return yield* pulled.failure
+  }))).pipe(Command.withDescription("Print what the space holds, in the order of the relay's log"))

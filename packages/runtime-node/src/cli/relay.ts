@@ -1,0 +1,121 @@
+/** `sotto relay`: runs a relay until it is told to end. */
+import { LIMITS, type RelayLimits, type RelaySettings } from "@sotto/core/relay/RelayOptions"
+import { isRelayUrl } from "@sotto/schema/Ticket"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as path from "node:path"
+import * as NodeCrypto from "../NodeCrypto.ts"
+import * as RelayServer from "../RelayServer.ts"
+import { CODE, Ending } from "./Exit.ts"
+import { UsageWrong } from "./Failure.ts"
+import { Home } from "./Flags.ts"
+import { emit } from "./Output.ts"
+
+/** `routeBytesMax` is set by SOTTO_RELAY_ROUTE_BYTES_MAX. */
+const variableOf = (limit: string): string => `SOTTO_RELAY_${limit.replace(/[A-Z]/g, "_$&").toUpperCase()}`
+
+/** Every limit can be set by the environment, under its own name. */
+const limits = Config.all(
+  Object.fromEntries(Object.keys(LIMITS).map((name) => [name, Config.option(Config.Int(variableOf(name)))]))
+)
+
+const tokens = Config.option(Config.Redacted("SOTTO_RELAY_TOKENS"))
+
+const limitsOf = (given: Readonly<Record<string, Option.Option<number>>>): Partial<RelayLimits> =>
+  Object.fromEntries(
+    Object.entries(given).flatMap(([name, value]) => Option.isSome(value) ? [[name, value.value]] : [])
+  )
+
+const admissionOf = Effect.fnUntraced(function*(access: "open" | "token" | "closed") {
+  if (access !== "token") return { _tag: access } as const
+  const given = yield* tokens
+  if (Option.isNone(given)) {
+    return yield* new UsageWrong({ detail: "--access token needs SOTTO_RELAY_TOKENS, one or more separated by commas" })
+  }
+  const each = Redacted.value(given.value).split(",").map((token) => token.trim()).filter((token) => token !== "")
+  return { _tag: "token", tokens: each.map((token) => Redacted.make(token)) } as const
+})
+
+const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))
+
+const flags = {
+  host: Flag.String("host").pipe(
+    Flag.withDescription("The address to listen on; 0.0.0.0 or :: for other machines"),
+    Flag.withFallbackConfig(Config.String("SOTTO_RELAY_HOST")),
+    Flag.withDefault("127.0.0.1")
+  ),
+  port: Flag.Int("port").pipe(
+    Flag.withDescription("0 takes a free one"),
+    Flag.withSchema(Port),
+    Flag.withFallbackConfig(Config.Port("SOTTO_RELAY_PORT")),
+    Flag.withDefault(4400)
+  ),
+  data: Flag.Directory("data").pipe(
+    Flag.withDescription("Where its log and its key are kept; ~/.sotto/relay unless given (SOTTO_RELAY_DATA)"),
+    Flag.withFallbackConfig(Config.String("SOTTO_RELAY_DATA")),
+    Flag.optional
+  ),
+  metricsPort: Flag.Int("metrics-port").pipe(
+    Flag.withDescription("Serve metrics on this port of this machine; 0 takes a free one"),
+    Flag.withSchema(Port),
+    Flag.optional
+  ),
+  url: Flag.String("url").pipe(
+    Flag.withDescription("How devices reach it from elsewhere: wss://relay.example/"),
+    Flag.withFallbackConfig(Config.String("SOTTO_RELAY_URL")),
+    Flag.optional
+  ),
+  trustProxy: Flag.Boolean("trust-proxy").pipe(
+    Flag.withDescription("Take client addresses from X-Forwarded-For: only behind a proxy that sets it"),
+    Flag.withDefault(false)
+  ),
+  access: Flag.Literals("access", ["open", "token", "closed"]).pipe(
+    Flag.withDescription("Who may bring a new space: all, who has a token of SOTTO_RELAY_TOKENS, nobody"),
+    Flag.withDefault("open")
+  )
+}
+
+/** Runs until it is interrupted; its end drains. */
+const serve = Effect.fnUntraced(function*(options: RelayServer.RelayServerOptions) {
+  const running = yield* RelayServer.start(options)
+  yield* emit({
+    type: "listening",
+    url: running.url,
+    address: running.address,
+    metrics: running.metricsUrl ?? null,
+    data: path.resolve(options.directory)
+  })
+  const ending = yield* Ending
+  ending.signalled = CODE.ok
+  return yield* Effect.never
+}, Effect.scoped)
+
+export const relay = Command.make(
+  "relay",
+  flags,
+  Effect.fnUntraced(function*(options) {
+    const url = Option.getOrUndefined(options.url)
+    if (url !== undefined && !isRelayUrl(url)) {
+      return yield* new UsageWrong({ detail: "--url is not of the form wss://host/ or ws://host:port/" })
+    }
+    const settings: RelaySettings = { admission: yield* admissionOf(options.access), limits: limitsOf(yield* limits) }
+    const served = serve({
+      directory: Option.isSome(options.data) ? options.data.value : path.join(yield* Home, "relay"),
+      host: options.host,
+      port: options.port,
+      trustProxy: options.trustProxy,
+      settings,
+      ...url === undefined ? {} : { publicUrl: url },
+      ...Option.isNone(options.metricsPort) ? {} : { metrics: { port: options.metricsPort.value } }
+    })
+    yield* served.pipe(
+      Effect.provide(NodeCrypto.layer),
+      Effect.onInterrupt(() => emit({ type: "stopped" }))
+    )
+  })
+).pipe(Command.withDescription("Run a relay: one port, one directory, no account"))

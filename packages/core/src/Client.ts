@@ -221,7 +221,7 @@ export const make: (
   identity: DeviceIdentity
 ) => Effect.Effect<
   Client["Service"],
-  StoreFailed | KeystoreFailed | QuarantineFull,
+  StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable,
   Store | Keystore | Crypto | Transport | Scope.Scope
 > = Effect.fn("Client.make")(function*(identity) {
   const crypto = yield* Crypto

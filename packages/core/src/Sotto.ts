@@ -79,7 +79,7 @@ export interface CreateOptions {
   readonly relays: ReadonlyArray<RelayAddress>
   /** Lanes visible and full history unless given. */
   readonly policy?: SpacePolicy
-  /** What the relays are asked to keep: until all devices have it, unless given. */
+  /** What the relays are asked to keep: everything until it is pruned, unless given. */
   readonly retention?: Retention
   /** For relays that admit by token. */
   readonly token?: string
@@ -93,7 +93,6 @@ export interface Created {
 }
 
 const POLICY_DEFAULT: SpacePolicy = { lanes: 0, history: 1 }
-const RETENTION_DEFAULT: Retention = { _tag: "Transit", ttl: { _tag: "Default" } }
 const RECOVERY_BYTES = 32
 
 /** Makes the device, if there is none, and a space with it as owner. Nothing is sent: `open` opens its routes. */
@@ -120,7 +119,7 @@ export const create: (options: CreateOptions) => Effect.Effect<
   const relays = options.relays.map((address) =>
     Directory.freshRelay(address, {
       token: options.token ?? null,
-      retention: options.retention ?? RETENTION_DEFAULT,
+      retention: options.retention ?? Directory.RETENTION_DEFAULT,
       recovery: recoveryAt(address.key)
     })
   )

@@ -8,7 +8,7 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import { RelayKey, Signature, SigningKey } from "@sotto/schema/Id"
 import * as Proof from "@sotto/schema/Proof"
-import type { Attached, Retention } from "@sotto/schema/Relay"
+import type { Attached } from "@sotto/schema/Relay"
 import { DeviceRevoked, type RelayError, Unauthorized, UnknownRoute } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -139,9 +139,6 @@ const claim = (
 
 // -- opening -----------------------------------------------------------------------------------------------------------
 
-/** What a relay is asked to keep that was asked nothing yet. */
-const RETENTION_DEFAULT: Retention = { _tag: "Transit", ttl: { _tag: "Default" } }
-
 /** Opens the route: at its first relay by who created the space, at one that was reset by any administrator. */
 const open = Effect.fnUntraced(function*(
   { books, crypto }: Journal,
@@ -170,7 +167,7 @@ const open = Effect.fnUntraced(function*(
     route,
     epoch: epoch.epoch,
     keys,
-    retention: row.granted ?? row.open?.retention ?? RETENTION_DEFAULT,
+    retention: row.granted ?? row.open?.retention ?? Directory.RETENTION_DEFAULT,
     token: row.open?.token ?? null,
     proof: Signature.make(crypto.signature.sign(adminKeys.secretKey, proof))
   })

@@ -17,7 +17,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Client, PresenceMessage, Relays } from "../Client.ts"
 import { NotConnected, type QuarantineFull, TooLarge, UnknownRelay } from "../ClientError.ts"
-import type { Crypto } from "../Crypto.ts"
+import type { Crypto, EntropyUnavailable } from "../Crypto.ts"
 import * as Entropy from "../internal/entropy.ts"
 import * as Signal from "../internal/signal.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
@@ -42,7 +42,7 @@ export interface Crew extends
 {
   readonly acknowledge: Service["ack"]
   /** Looks at what waits, then connects. */
-  readonly start: Effect.Effect<void, StoreFailed | KeystoreFailed | QuarantineFull>
+  readonly start: Effect.Effect<void, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable>
 }
 
 /** Events and presence that a slow reader may fall behind. */

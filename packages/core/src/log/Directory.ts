@@ -54,6 +54,9 @@ export const readState = Effect.fnUntraced(function*({ crypto, keystore, store }
 export const stateWrite = ({ keystore }: Pick<Parts, "keystore">, state: SpaceState.SpaceState) =>
   Effect.map(seal(keystore, SPACE, SpaceState.encode(state)), (sealed): Write => Ledger.space.put("", sealed))
 
+/** What relays are asked to keep: a device that comes later finds what was written before it. */
+export const RETENTION_DEFAULT: Retention = { _tag: "Durable" }
+
 /** How a device may open the space's route at a relay that does not have it. */
 export interface RouteOpening {
   readonly token: string | null

@@ -16,6 +16,7 @@ import type { RelayKey } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { type QuarantineFull, UnknownRelay } from "../ClientError.ts"
+import type { EntropyUnavailable } from "../Crypto.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import type { ClientEvent } from "../Status.ts"
 import type { StoreFailed, Write } from "../Store.ts"
@@ -77,7 +78,7 @@ const acceptArrival = Effect.fnUntraced(function*(
   book: Book | undefined,
   arrival: Arrived,
   last: boolean
-): Effect.fn.Return<Change<Taken>, StoreFailed | KeystoreFailed | QuarantineFull> {
+): Effect.fn.Return<Change<Taken>, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable> {
   // An envelope that is named twice in one page is one envelope.
   const candidateByHex = new Map<string, Judgement.Candidate>()
   const seen: Array<Places.Known> = []
@@ -118,6 +119,7 @@ const acceptArrival = Effect.fnUntraced(function*(
     writes: [...writes, ...judged.writes, ...heard.writes],
     value: { accepted: judged.accepted.length, events: [...gaps, ...judged.events], caught: heard.caught },
     committed: () => {
+      judged.committed()
       if (book !== undefined) for (const known of seen) Places.learned(journal, book, known)
     }
   }

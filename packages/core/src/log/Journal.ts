@@ -86,6 +86,8 @@ export interface Journal {
   readonly stored: (ordinal: Ordinal, at: Cursor) => void
   /** Where the first relay has the entry; waits for it. Entries that are stored already do not come here. */
   readonly whenStored: (ordinal: Ordinal) => Deferred.Deferred<Cursor, Closed>
+  /** An entry got another ordinal: whoever waits for it waits for that. */
+  readonly moved: (before: Ordinal, after: Ordinal) => void
   /** Ends all waiting. */
   readonly close: Effect.Effect<void>
 }
@@ -160,6 +162,12 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
       if (closed) Deferred.doneUnsafe(waiting, Effect.fail(new Closed()))
       else receipts.set(ordinal, waiting)
       return waiting
+    },
+    moved: (before, after) => {
+      const waiting = receipts.get(before)
+      if (waiting === undefined) return
+      receipts.delete(before)
+      receipts.set(after, waiting)
     },
     close: Effect.sync(() => {
       closed = true

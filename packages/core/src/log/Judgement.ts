@@ -11,6 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { QuarantineFull } from "../ClientError.ts"
+import type { EntropyUnavailable } from "../Crypto.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import type { ClientEvent } from "../Status.ts"
 import type { StoreFailed, Write } from "../Store.ts"
@@ -22,6 +23,7 @@ import type { Aside, Books, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
 import * as MemberLog from "./MemberLog.ts"
 import { isWaiting } from "./Quarantine.ts"
+import * as Restore from "./Restore.ts"
 import * as Sealing from "./Sealing.ts"
 
 /** An envelope to be judged, and where it came from. */
@@ -37,6 +39,8 @@ export interface Judged {
   readonly writes: ReadonlyArray<Write>
   readonly accepted: ReadonlyArray<Sealing.OpenedEnvelope>
   readonly events: ReadonlyArray<ClientEvent>
+  /** Done once the rows are durable. */
+  readonly committed: () => void
 }
 
 export interface Matter {
@@ -52,7 +56,7 @@ export const judge = Effect.fnUntraced(function*(
   journal: Journal,
   books: Books,
   { candidates, everything, truncated }: Matter
-): Effect.fn.Return<Judged, StoreFailed | KeystoreFailed | QuarantineFull> {
+): Effect.fn.Return<Judged, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable> {
   const nowMillis = yield* Clock.currentTimeMillis
   const hearing = new Hearing(journal, books, nowMillis)
   const forgotten = yield* stored(journal, books, ({ held, reason }) => !held && reason !== "epoch-unknown")
@@ -62,6 +66,10 @@ export const judge = Effect.fnUntraced(function*(
     const context = { crypto: journal.crypto, state: hearing.known.state, nowMillis, truncated }
     const from = hearing.accepted.length
     const page = fresh.flatMap((candidate) => hearing.open(candidate))
+    const rewound = yield* Restore.rewind(journal, books, hearing.known.state, hearing.chains, page)
+    hearing.chains = rewound.chains
+    hearing.takenBack.push(...rewound.takenBack)
+    for (const key of rewound.changed) hearing.changed.add(key)
     if (page.length > 0) hearing.take(yield* Chain.feed(context, hearing.chains, page))
     if (again) hearing.take(yield* Chain.feed(context, hearing.chains, []))
     if (!hearing.learn(from)) break
@@ -97,6 +105,7 @@ class Hearing {
   readonly copies = new Set<string>()
   readonly accepted: Array<Sealing.OpenedEnvelope> = []
   readonly changed = new Set<string>()
+  readonly takenBack: Array<Restore.TakenBack> = []
   chains: Chain.Chains
   known: MemberLog.Known
 
@@ -152,90 +161,127 @@ class Hearing {
 
 // -- rows --------------------------------------------------------------------------------------------------------------
 
+/** The rows of a judgement on their way. Owned by `record`. */
+class Record {
+  readonly journal: Journal
+  readonly before: Books
+  readonly hearing: Hearing
+  readonly writes: Array<Write> = []
+  readonly events: Array<ClientEvent> = []
+  readonly refused: Array<EnvelopeId> = []
+  readonly waitingByHex: Map<string, Aside>
+  chains: Chain.Chains
+  hlc: Hlc.Hlc
+  ordinal: Ordinal
+
+  constructor(journal: Journal, before: Books, hearing: Hearing) {
+    this.journal = journal
+    this.before = before
+    this.hearing = hearing
+    this.waitingByHex = new Map(before.waitingByHex)
+    this.chains = hearing.chains
+    this.hlc = before.meta.hlc
+    this.ordinal = before.meta.ordinal
+  }
+
+  /** An envelope of this judgement: it came just now, or was waiting. */
+  rowOf(id: EnvelopeId): Effect.Effect<Candidate, StoreFailed> {
+    const candidate = this.hearing.candidateByHex.get(Bytes.toHex(id))
+    if (candidate !== undefined) return Effect.succeed(candidate)
+    return Effect.flatMap(
+      Ledger.waiting.get(this.journal.store, id),
+      (row) => row === undefined ? Effect.die("an envelope that is in no row") : Effect.succeed({ ...row, id })
+    )
+  }
+
+  takeOut(id: EnvelopeId): void {
+    if (this.waitingByHex.delete(Bytes.toHex(id))) this.writes.push(Ledger.waiting.remove(id))
+  }
+
+  accept({ entry, id }: Sealing.OpenedEnvelope, { envelope, position, relay }: Candidate): void {
+    this.ordinal = Ordinal.make(this.ordinal + 1)
+    this.hlc = Hlc.max(this.hlc, entry.hlc)
+    this.writes.push(Ledger.entry.put(this.ordinal, { relay, position, envelope }))
+    this.writes.push(Ledger.known.put(id, { _tag: "Accepted", ordinal: this.ordinal }))
+    this.takeOut(id)
+  }
+
+  /** What is not accepted is kept, with its reason, and told of the first time. */
+  setAside(aside: Aside, { envelope, position, relay }: Candidate): void {
+    const { id, reason } = aside
+    const row = { reason, relay, position, sinceMillis: this.hearing.nowMillis, envelope }
+    if (reason === null || isWaiting(reason)) {
+      this.waitingByHex.set(Bytes.toHex(id), aside)
+      this.writes.push(Ledger.waiting.put(id, row), Ledger.known.put(id, { _tag: "Waiting" }))
+    } else {
+      this.takeOut(id)
+      this.refused.push(id)
+      this.writes.push(Ledger.refused.put(id, row), Ledger.known.put(id, { _tag: "Refused" }))
+    }
+    if (reason !== null) this.events.push({ _tag: "Quarantined", id, reason, waiting: isWaiting(reason) })
+  }
+
+  /** Copies of what is there: nothing of them is kept. */
+  dropCopies(): void {
+    for (const hex of this.hearing.copies) {
+      const aside = this.waitingByHex.get(hex)
+      if (aside === undefined) continue
+      this.takeOut(aside.id)
+      this.writes.push(Ledger.known.remove(aside.id))
+    }
+  }
+
+  writeChains(): void {
+    for (const key of this.hearing.changed) {
+      const chain = this.chains.chainByKey.get(key)
+      if (chain !== undefined) this.writes.push(Ledger.chain.put(chain, ChainLink.encode(chain)))
+    }
+  }
+
+  /** Of the refused envelopes, the newest are kept. */
+  evict(): ReadonlyArray<EnvelopeId> {
+    const all = [...this.before.refused, ...this.refused]
+    const over = Math.max(0, all.length - Limit.quarantineEntriesMax)
+    for (const id of all.slice(0, over)) this.writes.push(Ledger.refused.remove(id), Ledger.known.remove(id))
+    return over === 0 ? all : all.slice(over)
+  }
+}
+
 const record = Effect.fnUntraced(function*(
   journal: Journal,
   before: Books,
   hearing: Hearing
-): Effect.fn.Return<Judged, StoreFailed | KeystoreFailed | QuarantineFull> {
-  const { accepted, chains, known, nowMillis } = hearing
-  const writes: Array<Write> = [...MemberLog.deferredWrites(journal.crypto, before, known)]
-  const waitingByHex = new Map(before.waitingByHex)
-  const rowOf = Effect.fnUntraced(function*(hex: string, id: EnvelopeId): Effect.fn.Return<Candidate, StoreFailed> {
-    const candidate = hearing.candidateByHex.get(hex) ?? (yield* Ledger.waiting.get(journal.store, id))
-    return candidate === undefined ? yield* Effect.die("an envelope that is in no row") : { ...candidate, id }
-  })
-  const take = (hex: string, id: EnvelopeId) => {
-    if (waitingByHex.delete(hex)) writes.push(Ledger.waiting.remove(id))
+): Effect.fn.Return<Judged, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable> {
+  const { accepted, known, takenBack } = hearing
+  const record = new Record(journal, before, hearing)
+  record.writes.push(...MemberLog.deferredWrites(journal.crypto, before, known))
+  record.events.push(...MemberLog.eventsOf(before.state, known.state))
+  const isHealed = ({ id }: Sealing.OpenedEnvelope) => typeof before.waitingByHex.get(Bytes.toHex(id))?.reason === "string"
+  for (const opened of accepted) record.accept(opened, yield* record.rowOf(opened.id))
+  record.dropCopies()
+  for (const aside of hearing.asideByHex.values()) {
+    const earlier = before.waitingByHex.get(Bytes.toHex(aside.id))
+    const stays = earlier !== undefined && (aside.reason === null || isWaiting(aside.reason))
+    if (stays) record.waitingByHex.set(Bytes.toHex(aside.id), aside)
+    else record.setAside(aside, yield* record.rowOf(aside.id))
   }
-  let { hlc, ordinal } = before.meta
-  let healed = 0
-  let adopted = 0
-  for (const { entry, id } of accepted) {
-    const hex = Bytes.toHex(id)
-    const { envelope, position, relay } = yield* rowOf(hex, id)
-    ordinal = Ordinal.make(ordinal + 1)
-    hlc = Hlc.max(hlc, entry.hlc)
-    writes.push(Ledger.entry.put(ordinal, { relay, position, envelope }))
-    writes.push(Ledger.known.put(id, { _tag: "Accepted", ordinal }))
-    if (typeof waitingByHex.get(hex)?.reason === "string") healed++
-    if (Bytes.equals(entry.device, journal.identity.id)) adopted++
-    take(hex, id)
-  }
-  for (const hex of hearing.copies) {
-    const aside = waitingByHex.get(hex)
-    if (aside === undefined) continue
-    take(hex, aside.id)
-    writes.push(Ledger.known.remove(aside.id))
-  }
-  const events: Array<ClientEvent> = [...MemberLog.eventsOf(before.state, known.state)]
-  if (healed > 0) events.push({ _tag: "Healed", count: healed })
-  if (adopted > 0) events.push({ _tag: "Restored", adopted, reissued: 0 })
-  const refused: Array<EnvelopeId> = []
-  for (const [hex, aside] of hearing.asideByHex) {
-    const { id, reason } = aside
-    const earlier = before.waitingByHex.get(hex)
-    if (reason === null || isWaiting(reason)) {
-      waitingByHex.set(hex, aside)
-      if (earlier !== undefined) continue
-      const { envelope, position, relay } = yield* rowOf(hex, id)
-      writes.push(Ledger.waiting.put(id, { reason, relay, position, sinceMillis: nowMillis, envelope }))
-      writes.push(Ledger.known.put(id, { _tag: "Waiting" }))
-      if (reason !== null) events.push({ _tag: "Quarantined", id, reason, waiting: true })
-    } else {
-      const { envelope, position, relay } = yield* rowOf(hex, id)
-      take(hex, id)
-      writes.push(Ledger.refused.put(id, { reason, relay, position, sinceMillis: nowMillis, envelope }))
-      writes.push(Ledger.known.put(id, { _tag: "Refused" }))
-      refused.push(id)
-      events.push({ _tag: "Quarantined", id, reason, waiting: false })
-    }
-  }
+  const { waitingByHex } = record
   if (waitingByHex.size > Limit.quarantineEntriesMax && waitingByHex.size > before.waitingByHex.size) {
     return yield* new QuarantineFull({ waiting: before.waitingByHex.size })
   }
-  for (const key of hearing.changed) {
-    const chain = chains.chainByKey.get(key)
-    if (chain !== undefined) writes.push(Ledger.chain.put(chain, ChainLink.encode(chain)))
-  }
-  if (known.state !== before.state) writes.push(yield* Directory.stateWrite(journal, known.state))
-  const meta = { ...before.meta, ordinal, hlc }
-  if (accepted.length > 0) writes.push(Ledger.meta.put("", meta))
-  const kept = evict([...before.refused, ...refused], writes)
-  const books: Books = {
-    ...before,
-    state: known.state,
-    deferred: known.deferred,
-    meta,
-    chains,
-    waitingByHex,
-    refused: kept
-  }
-  return { books, writes, accepted, events }
+  const healed = accepted.filter(isHealed).length
+  if (healed > 0) record.events.push({ _tag: "Healed", count: healed })
+  const adopted = accepted.filter(({ entry }) => Bytes.equals(entry.device, journal.identity.id)).length
+  if (adopted > 0) record.events.push({ _tag: "Restored", adopted, reissued: takenBack.length })
+  const reissued = yield* Restore.reissue(journal, before, known.state, record, takenBack)
+  record.chains = reissued.chains
+  record.writeChains()
+  record.writes.push(...reissued.writes)
+  if (known.state !== before.state) record.writes.push(yield* Directory.stateWrite(journal, known.state))
+  const meta = { ...before.meta, ordinal: reissued.ordinal, hlc: reissued.hlc }
+  if (accepted.length > 0 || takenBack.length > 0) record.writes.push(Ledger.meta.put("", meta))
+  const { deferred, state } = known
+  const refused = record.evict()
+  const books: Books = { ...before, state, deferred, meta, chains: reissued.chains, waitingByHex, refused }
+  return { books, writes: record.writes, accepted, events: record.events, committed: reissued.committed }
 })
-
-/** Of the refused envelopes, the newest are kept. */
-const evict = (refused: ReadonlyArray<EnvelopeId>, writes: Array<Write>): ReadonlyArray<EnvelopeId> => {
-  const over = Math.max(0, refused.length - Limit.quarantineEntriesMax)
-  for (const id of refused.slice(0, over)) writes.push(Ledger.refused.remove(id), Ledger.known.remove(id))
-  return over === 0 ? refused : refused.slice(over)
-}

@@ -27,7 +27,7 @@ import { ChannelFailed } from "../channel/ChannelError.ts"
 import type { CallError } from "../channel/Control.ts"
 import * as Dial from "../channel/Dial.ts"
 import { EpochMoved, type QuarantineFull, RelaySilent, UnknownRelay } from "../ClientError.ts"
-import type { Crypto } from "../Crypto.ts"
+import type { Crypto, EntropyUnavailable } from "../Crypto.ts"
 import * as Signal from "../internal/signal.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import { currentEpoch } from "../space/SpaceState.ts"
@@ -52,6 +52,7 @@ export type SessionEnded =
   | UnknownRelay
   | StoreFailed
   | KeystoreFailed
+  | EntropyUnavailable
   | RelaySilent
   | EpochMoved
 

@@ -19,7 +19,7 @@ import * as Secret from "@sotto/core/Secret"
 import * as Sotto from "@sotto/core/Sotto"
 import * as Membership from "@sotto/core/space/Membership"
 import * as SpaceState from "@sotto/core/space/SpaceState"
-import { makeMemory, Store, StoreFailed } from "@sotto/core/Store"
+import { makeMemory, type Pair, Store, StoreFailed } from "@sotto/core/Store"
 import { RelayUnreachable, Transport } from "@sotto/core/Transport"
 import { EnvelopeId } from "@sotto/schema/Id"
 import type { RelayAddress } from "@sotto/schema/Pairing"
@@ -82,6 +82,9 @@ export interface DeviceHost {
   readonly heal: Effect.Effect<void>
   /** From now on nothing comes through any more, in either direction, and nobody is told. */
   readonly freeze: Effect.Effect<void>
+  /** The rows as they are, to be put back later with `putBack` while no process runs. */
+  readonly copy: Effect.Effect<ReadonlyArray<Pair>>
+  readonly putBack: (copy: ReadonlyArray<Pair>) => Effect.Effect<void>
   /** Connections that it tried to open. */
   readonly dials: () => number
 }
@@ -118,6 +121,8 @@ export const untilEffect = <E, R>(
       ? Effect.die(new Error(`it never came about: ${what}`))
       : Effect.andThen(Effect.yieldNow, untilEffect(what, ready, tries - 1))
   })
+
+const EVERYTHING = { from: Uint8Array.of(0), to: Uint8Array.of(0xff), limit: Number.MAX_SAFE_INTEGER }
 
 const cloneDisk = (disk: MemoryRelayStore.Disk): MemoryRelayStore.Disk => structuredClone(disk)
 
@@ -298,6 +303,10 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
       freeze: Effect.sync(() => {
         isFrozen = true
       }),
+      copy: Effect.orDie(rows.scan(EVERYTHING)),
+      putBack: (copy) =>
+        Effect.orDie(Effect.flatMap(rows.scan(EVERYTHING), (now) =>
+          rows.commit([...now.map(({ key }) => ({ key })), ...copy]))),
       dials: () => dials
     }
     yield* Effect.addFinalizer(() => host.crash)
@@ -307,10 +316,18 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
   return { crypto, makeRelay, makeDevice }
 })
 
+/** Makes a device the first of a space at these relays; it does not run yet. */
+export const create = (
+  host: DeviceHost,
+  label: string,
+  relays: ReadonlyArray<RelayHost>,
+  options: Partial<Sotto.CreateOptions> = {}
+) => Effect.orDie(host.run(Sotto.create({ label, relays: relays.map(({ address }) => address), ...options })))
+
 /** A device that creates a space at these relays, running. */
 export const found = Effect.fnUntraced(function*(world: World, label: string, relays: ReadonlyArray<RelayHost>) {
   const host = yield* world.makeDevice(label)
-  yield* Effect.orDie(host.run(Sotto.create({ label, relays: relays.map(({ address }) => address) })))
+  yield* create(host, label, relays)
   yield* host.open
   return host
 })

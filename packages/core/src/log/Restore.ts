@@ -1,0 +1,171 @@
+/**
+ * What happens when this device's storage was restored from an older copy (protocol.md §7): entries that it had signed,
+ * and has forgotten, come back from a relay.
+ *
+ * They are taken as they are. Entries that it wrote meanwhile, without knowing of them, stand at the same places of its
+ * chains. As long as no relay has those, nobody has seen them: they are taken back, and written again after the ones that
+ * came. That is why a device reads what a relay has before it sends anything, the first time after it was opened.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import type { Op } from "@sotto/schema/Entry"
+import type * as Hlc from "@sotto/schema/Hlc"
+import { type EnvelopeId, Position, Seq } from "@sotto/schema/Id"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { EntropyUnavailable } from "../Crypto.ts"
+import * as Entropy from "../internal/entropy.ts"
+import type { SpaceState } from "../space/SpaceState.ts"
+import type { StoreFailed, Write } from "../Store.ts"
+import * as Batch from "./Batch.ts"
+import * as Chain from "./Chain.ts"
+import type * as ChainLink from "./ChainLink.ts"
+import { Ordinal } from "./Cursor.ts"
+import type { Books, Journal } from "./Journal.ts"
+import * as Ledger from "./Ledger.ts"
+import * as Sealing from "./Sealing.ts"
+
+/** An entry that is taken back, to be written again. */
+export interface TakenBack {
+  readonly ordinal: Ordinal
+  readonly id: EnvelopeId
+  readonly ops: ReadonlyArray<Op>
+}
+
+export interface Rewound {
+  readonly chains: Chain.Chains
+  readonly takenBack: ReadonlyArray<TakenBack>
+  /** Keys of the chains that went back. */
+  readonly changed: ReadonlyArray<string>
+}
+
+/**
+ * Takes back what stands where entries of this device came in. `page` is what came, opened; entries of it that are this
+ * device's own are ones that it does not know.
+ */
+export const rewind = Effect.fnUntraced(function*(
+  journal: Journal,
+  { bookByHex }: Books,
+  state: SpaceState,
+  before: Chain.Chains,
+  page: ReadonlyArray<Sealing.OpenedEnvelope>
+): Effect.fn.Return<Rewound, StoreFailed> {
+  const own = page.filter(({ entry }) => Bytes.equals(entry.device, journal.identity.id))
+  const behind = own.filter((opened) => isBehind(before, opened) && isSigned(journal, state, opened))
+  if (behind.length === 0) return { chains: before, takenBack: [], changed: [] }
+  const numbers = [...bookByHex.values()].map(({ number }) => number)
+  const [first, ...others] = numbers.map((number) => journal.unsent(number))
+  const unseen = [...first ?? []].filter((ordinal) => others.every((set) => set.has(ordinal)))
+  const chainByKey = new Map(before.chainByKey)
+  const takenBack: Array<TakenBack> = []
+  const changed: Array<string> = []
+  const entries: Array<{ readonly ordinal: Ordinal; readonly opened: Sealing.OpenedEnvelope }> = []
+  for (const number of unseen) {
+    const ordinal = Ordinal.make(number)
+    const row = yield* Ledger.entry.get(journal.store, ordinal)
+    const opened = row === undefined ? undefined : Sealing.open(journal.crypto, state, row.envelope)
+    if (opened !== undefined && Result.isSuccess(opened)) entries.push({ ordinal, opened: opened.success })
+  }
+  for (const key of new Set(behind.map(({ entry, header }) => Chain.keyOf(entry.device, header.lane)))) {
+    const chain = chainByKey.get(key)
+    const written = entries.filter(({ opened: { entry, header } }) => Chain.keyOf(entry.device, header.lane) === key)
+    const [oldest] = written.sort((a, b) => a.opened.entry.seq - b.opened.entry.seq)
+    if (chain === undefined || oldest === undefined) continue
+    const from = oldest.opened.entry
+    if (!behind.some(({ entry }) => entry.seq >= from.seq)) continue
+    chainByKey.set(key, backTo(chain, from.seq, from.prev))
+    changed.push(key)
+    for (const { opened, ordinal } of written) takenBack.push({ ordinal, id: opened.id, ops: opened.entry.ops })
+  }
+  takenBack.sort((a, b) => a.ordinal - b.ordinal)
+  return { chains: { ...before, chainByKey }, takenBack, changed }
+})
+
+const isBehind = (chains: Chain.Chains, { entry, header }: Sealing.OpenedEnvelope): boolean =>
+  entry.seq <= (Chain.headOf(chains, entry.device, header.lane)?.seq ?? 0)
+
+/** Any member can seal what bears this device's name; only this device can have signed it. */
+const isSigned = (
+  { crypto, identity }: Journal,
+  { keys }: SpaceState,
+  { entry: { signature }, hash }: Sealing.OpenedEnvelope
+): boolean =>
+  signature !== null &&
+  crypto.signature.verify(identity.certificate.body.signing, Sealing.signedBytes(keys, hash), signature)
+
+/** The chain as it stood before the entry `seq`, whose `prev` this is. */
+const backTo = (chain: ChainLink.Chain, seq: number, prev: ChainLink.Head["hash"]): ChainLink.Chain => {
+  if (seq === 1 || chain.head === undefined) return { ...chain, head: undefined, recent: [] }
+  const kept = chain.recent.slice(0, Math.max(0, chain.recent.length - (chain.head.seq - seq + 1)))
+  return { ...chain, head: { seq: Seq.make(seq - 1), hash: prev }, recent: kept.length === 0 ? [prev] : kept }
+}
+
+export interface Reissued {
+  readonly chains: Chain.Chains
+  readonly hlc: Hlc.Hlc
+  readonly ordinal: Ordinal
+  readonly writes: ReadonlyArray<Write>
+  /** Done once the rows are durable. */
+  readonly committed: () => void
+}
+
+/** Writes what was taken back again, after everything that is in the books now. */
+export const reissue = Effect.fnUntraced(function*(
+  journal: Journal,
+  { bookByHex }: Books,
+  state: SpaceState,
+  from: { readonly chains: Chain.Chains; readonly hlc: Hlc.Hlc; readonly ordinal: Ordinal },
+  takenBack: ReadonlyArray<TakenBack>
+): Effect.fn.Return<Reissued, EntropyUnavailable> {
+  const { crypto, identity } = journal
+  const nowMillis = yield* Clock.currentTimeMillis
+  const numbers = [...bookByHex.values()].map(({ number }) => number)
+  const idByOld = new Map<string, EnvelopeId>()
+  const ordinals: Array<readonly [before: Ordinal, after: Ordinal]> = []
+  const writes: Array<Write> = []
+  let { chains, hlc, ordinal } = from
+  for (const { id: oldId, ops, ordinal: oldOrdinal } of takenBack) {
+    const moved = ops.map((op) => ({
+      ...op,
+      parents: op.parents.map((parent) => idByOld.get(Bytes.toHex(parent)) ?? parent)
+    }))
+    const built = yield* Entropy.attempt(() =>
+      Batch.build({
+        crypto,
+        state,
+        author: identity,
+        transactions: [moved],
+        chains,
+        clock: hlc,
+        nowMillis,
+        lastHead: null
+      })
+    )
+    // What fitted an entry once fits one again.
+    const batch = yield* Effect.orDie(Effect.fromResult(built))
+    chains = batch.chains
+    hlc = batch.clock
+    writes.push(Ledger.entry.remove(oldOrdinal), Ledger.known.remove(oldId))
+    for (const relay of numbers) writes.push(Ledger.outbox.remove({ relay, ordinal: oldOrdinal }))
+    for (const { bytes, id } of batch.entries) {
+      ordinal = Ordinal.make(ordinal + 1)
+      ordinals.push([oldOrdinal, ordinal])
+      idByOld.set(Bytes.toHex(oldId), id)
+      writes.push(Ledger.entry.put(ordinal, { ...NO_PLACE, envelope: bytes }))
+      writes.push(Ledger.known.put(id, { _tag: "Accepted", ordinal }))
+      for (const relay of numbers) writes.push(Ledger.outbox.put({ relay, ordinal }, id))
+    }
+  }
+  const committed = () => {
+    for (const [before, after] of ordinals) {
+      for (const relay of numbers) {
+        journal.markSent(relay, before)
+        journal.markUnsent(relay, after)
+      }
+      journal.moved(before, after)
+    }
+  }
+  return { chains, hlc, ordinal, writes, committed }
+})
+
+const NO_PLACE = { relay: Ledger.RelayNumber.make(0), position: Position.make(0) }

@@ -1,0 +1,93 @@
+import { assert, layer } from "@effect/vitest"
+import type { ClientEvent } from "@sotto/core/Status"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { entries, push, values } from "../kit/values.ts"
+import * as World from "../kit/World.ts"
+
+/** A device whose storage is put back to what it was, after it has written two more values that b has. */
+const restored = Effect.gen(function*() {
+  const world = yield* World.make
+  const relay = yield* world.makeRelay()
+  const a = yield* World.found(world, "a", [relay])
+  yield* a.client().settled
+  const b = yield* World.admit(world, a, "b")
+  yield* push(a.client(), "old")
+  yield* a.client().settled
+  yield* b.open
+  yield* b.client().pull
+  yield* a.crash
+  const copy = yield* a.copy
+  yield* a.open
+  yield* push(a.client(), "lost 1")
+  yield* push(a.client(), "lost 2")
+  yield* a.client().settled
+  yield* b.client().pull
+  yield* a.crash
+  yield* a.putBack(copy)
+  return { a, b, relay, world }
+})
+
+const watch = Effect.fnUntraced(function*(host: World.DeviceHost) {
+  const events: Array<ClientEvent> = []
+  yield* Effect.forkScoped(Stream.runForEach(host.client().events, (event) => Effect.sync(() => events.push(event))))
+  yield* World.settle
+  return events
+})
+
+layer(World.CryptoLive)("a device restored from an older copy", (it) => {
+  it.effect("takes back what it had written since, and goes on after it", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* restored
+      yield* a.cut
+      yield* a.open
+      const events = yield* watch(a)
+      yield* a.heal
+      yield* a.client().wake
+      yield* a.client().pull
+      assert.deepStrictEqual(yield* values(a.client()), ["old", "lost 1", "lost 2"])
+      assert.deepInclude(events.filter(({ _tag }) => _tag === "Restored"), {
+        _tag: "Restored",
+        adopted: 2,
+        reissued: 0
+      })
+      const next = yield* push(a.client(), "next")
+      assert.strictEqual(next.seq, 4)
+      yield* a.client().settled
+      yield* b.client().pull
+      assert.deepStrictEqual(yield* values(b.client()), ["old", "lost 1", "lost 2", "next"])
+      assert.strictEqual((yield* b.client().status.current).quarantined, 0)
+    }))
+
+  it.effect("writes again, after it, what it wrote without knowing of it: nothing is lost and no number is used twice", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* restored
+      yield* a.cut
+      yield* a.open
+      const events = yield* watch(a)
+      const first = yield* a.client().push(Uint8Array.of(0x61), { collection: "", key: "k" })
+      const second = yield* a.client().push(Uint8Array.of(0x62), { collection: "", key: "k", parents: [first.id] })
+      assert.strictEqual(first.seq, 2)
+      yield* a.heal
+      yield* a.client().wake
+      yield* a.client().settled
+      yield* second.stored
+      assert.deepStrictEqual(yield* values(a.client()), ["old", "lost 1", "lost 2", "a", "b"])
+      assert.deepInclude(events.filter(({ _tag }) => _tag === "Restored"), {
+        _tag: "Restored",
+        adopted: 2,
+        reissued: 2
+      })
+      const own = (yield* entries(a.client())).filter(({ ops }) => ops[0]?.action._tag === "Put")
+      assert.deepStrictEqual(own.map(({ seq }) => seq), [1, 2, 3, 4, 5])
+      // The second one named the first one by its former name.
+      assert.deepStrictEqual(own[4]?.ops[0]?.parents, own[3] === undefined ? [] : [own[3].id])
+      yield* b.client().pull
+      assert.deepStrictEqual(yield* values(b.client()), ["old", "lost 1", "lost 2", "a", "b"])
+      assert.strictEqual((yield* b.client().status.current).quarantined, 0)
+      yield* a.crash
+      yield* a.open
+      assert.deepStrictEqual(yield* values(a.client()), ["old", "lost 1", "lost 2", "a", "b"])
+      assert.strictEqual((yield* push(a.client(), "c")).seq, 6)
+    }))
+})

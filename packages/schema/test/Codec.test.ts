@@ -202,6 +202,8 @@ describe("what is refused, with its reason and place", () => {
     ["array not shortest", boundedArray(uint(), 20), "dc000101", "not-canonical@0"],
     ["too many items", boundedArray(uint(), 2), "93010101", "too-long@0"],
     ["more items than bytes", boundedArray(fixedBytes(32), 1000), "dc03e8c42000", "truncated@6"],
+    ["more items than bytes, before one is read", boundedArray(fixedBytes(32), 1000), "dc03e8c1", "truncated@4"],
+    ["uint below its range", Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 9 })), "01", "out-of-range@0"],
     ["text too long", boundedText(4), "a56161616161", "too-long@0"],
     ["text too long in bytes", boundedText(4), "a6e282ace282ac", "too-long@0"],
     ["bytes too long", boundedBytes(1), "c4020102", "too-long@0"],
@@ -214,6 +216,7 @@ describe("what is refused, with its reason and place", () => {
     ["tag not shortest", op, "92cc0100", "not-canonical@1"],
     ["field of a member", op, "9201cd012d", "out-of-range@2"],
     ["member without fields", op, "9101", "wrong-length@0"],
+    ["a field more in a member", op, "93010100", "wrong-length@0"],
     ["no member", op, "90", "wrong-length@0"],
     ["unknown number", Schema.Literals([1, 2]), "03", "out-of-range@0"],
     ["unknown word", Schema.Literals(["on", "off"]), "a3616263", "out-of-range@0"]

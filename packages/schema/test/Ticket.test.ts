@@ -144,6 +144,14 @@ describe("pairing ticket", () => {
     assert.strictEqual(ticketReason(text.replace("#sec_", "#key_")), "prefix")
   })
 
+  it("has the brackets of an address in one form", () => {
+    const text = Ticket.pairingTicketToText(ticket("ws://[::1]:8080/"))
+    for (const other of [text.replace("%5B", "["), text.replace("%5D", "]"), text.replace("%5B", "%5b")]) {
+      assert.notStrictEqual(other, text)
+      assert.strictEqual(ticketReason(other), "url")
+    }
+  })
+
   it("shows no part of the secret in its error", () => {
     const text = Ticket.pairingTicketToText(ticket("ws://a/"))
     const result = Ticket.pairingTicketFromText(text.slice(0, -1))

@@ -27,7 +27,7 @@ export const encode = (bytes: Uint8Array): string => {
 /** How many symbols so many bytes take. */
 export const lengthOf = (sizeBytes: number): number => Math.ceil((sizeBytes * 8) / 5)
 
-/** The bytes of symbols, or what is wrong with them. */
+/** The bytes of `lengthOf(n)` symbols (the caller counts them), or what is wrong with them. */
 export const decode = (text: string): Uint8Array | "symbol" | "padding" => {
   const out = new Uint8Array(Math.floor((text.length * 5) / 8))
   let at = 0
@@ -43,5 +43,5 @@ export const decode = (text: string): Uint8Array | "symbol" | "padding" => {
       out[at++] = held >>> bits
     }
   }
-  return bits >= 5 || (held & ((1 << bits) - 1)) !== 0 ? "padding" : out
+  return (held & ((1 << bits) - 1)) !== 0 ? "padding" : out
 }

@@ -65,7 +65,8 @@ export const withStore = <A, E extends RelayError>(
   engine: Engine,
   use: Effect.Effect<A, E | RelayStoreFailed>
 ): Effect.Effect<A, E | Overloaded> =>
-  Effect.catch(use, (failure): Effect.Effect<never, E | Overloaded> =>
+  use.pipe(Effect.catch((failure): Effect.Effect<never, E | Overloaded> =>
     failure instanceof RelayStoreFailed
       ? Effect.flatMap(overloaded(engine, failure), Effect.fail)
-      : Effect.fail(failure))
+      : Effect.fail(failure)
+  ))

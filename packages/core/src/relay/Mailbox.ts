@@ -10,6 +10,7 @@
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { MailboxId } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
 import type { MailboxSide } from "@sotto/schema/Relay"
 import { MailboxUnavailable, Overloaded, RateLimited } from "@sotto/schema/RelayError"
 import * as Deferred from "effect/Deferred"
@@ -88,111 +89,118 @@ const end = (box: Box, reason: "crowded" | "unknown"): void => {
 const state = (box: Box, nowMillis: number): MailboxUnavailable["reason"] | undefined =>
   box.closed ?? (nowMillis >= box.expiresMillis ? "expired" : undefined)
 
+interface Boxes {
+  readonly crypto: Pick<Crypto["Service"], "equal">
+  readonly limits: RelayLimits
+  readonly boxByHex: Map<string, Box>
+  /** Why this address may not claim a side now. */
+  readonly limited: (address: string, nowMillis: number) => RateLimited | undefined
+}
+
 export const make = (crypto: Pick<Crypto["Service"], "equal">, limits: RelayLimits): Mailboxes => {
-  const boxByHex = new Map<string, Box>()
   const perAddress = RateLimit.makeBuckets(RateLimit.rate(limits.mailboxClaimsPerTenMinutes, 600_000))
   const inAllRate = RateLimit.rate(limits.mailboxClaimsPerMinuteTotal, 60_000)
   const inAll = RateLimit.full(0)
-
   const limited = (address: string, nowMillis: number): RateLimited | undefined => {
     const ofAddress = perAddress.take(address, nowMillis)
     if (ofAddress > 0) return new RateLimited({ scope: "mailbox-address", retryAfterMillis: ofAddress })
     const ofAll = RateLimit.take(inAll, inAllRate, nowMillis)
     return ofAll > 0 ? new RateLimited({ scope: "mailbox", retryAfterMillis: ofAll }) : undefined
   }
-
-  const create: Mailboxes["create"] = ({ address, id, nowMillis, side, ttlMillis }) =>
-    Effect.suspend((): Effect.Effect<Claim, Refused> => {
-      const refused = limited(address, nowMillis)
-      if (refused !== undefined) return Effect.fail(refused)
-      const hex = Bytes.toHex(id)
-      if (boxByHex.has(hex)) return unavailable("exists")
-      if (boxByHex.size >= limits.mailboxesMax) return Effect.fail(new Overloaded({ retryAfterMillis: 60_000 }))
-      const box: Box = {
-        sides: [side],
-        messages: [],
-        expiresMillis: nowMillis + Math.min(ttlMillis, limits.mailboxMillisMax),
-        bytes: 0,
-        closed: undefined,
-        changed: Deferred.makeUnsafe()
-      }
-      boxByHex.set(hex, box)
-      return Effect.succeed({ box, side: 0 })
-    })
-
-  const join: Mailboxes["join"] = ({ address, id, nowMillis, side }) =>
-    Effect.suspend((): Effect.Effect<Claim, Refused> => {
-      const box = boxByHex.get(Bytes.toHex(id))
-      const mine = box?.sides.findIndex((taken) => crypto.equal(taken, side)) ?? -1
-      if (mine < 0) {
-        const refused = limited(address, nowMillis)
-        if (refused !== undefined) return Effect.fail(refused)
-      }
-      if (box === undefined) return unavailable("unknown")
-      const reason = state(box, nowMillis)
-      if (reason !== undefined) return unavailable(reason)
-      if (mine >= 0) return Effect.succeed({ box, side: mine === 0 ? 0 : 1 })
-      if (box.sides.length === 2) {
-        end(box, "crowded")
-        return unavailable("crowded")
-      }
-      box.sides.push(side)
-      return Effect.succeed({ box, side: 1 })
-    })
-
-  const send: Mailboxes["send"] = ({ box, side }, message, nowMillis) =>
-    Effect.suspend(() => {
-      const reason = state(box, nowMillis)
-      if (reason !== undefined) return unavailable(reason)
-      if (
-        box.messages.length >= limits.mailboxMessagesMax || box.bytes + message.length > limits.mailboxBytesMax
-      ) return unavailable("full")
-      box.messages.push({ from: side, bytes: message.slice() })
-      box.bytes += message.length
-      announce(box)
-      return Effect.void
-    })
-
-  type Found = Effect.Effect<ReadonlyArray<Uint8Array>, MailboxUnavailable>
-
-  const look = ({ box, side }: Claim, after: number, nowMillis: number): Found => {
-    const reason = state(box, nowMillis)
-    if (reason !== undefined) return unavailable(reason)
-    return Effect.succeed(box.messages.filter(({ from }) => from !== side).slice(after).map(({ bytes }) => bytes))
-  }
-
-  /** Looks and, when there is nothing, waits for the next change: one step, so that no change is missed between. */
-  const follow = (claim: Claim, after: number, nowMillis: number): Found =>
-    Effect.suspend(() => {
-      const { changed } = claim.box
-      return Effect.flatMap(look(claim, after, nowMillis), (found) =>
-        found.length > 0
-          ? Effect.succeed(found)
-          : Effect.andThen(Deferred.await(changed), follow(claim, after, nowMillis)))
-    })
-
-  const receive: Mailboxes["receive"] = (claim, after, waitMillis, nowMillis) =>
-    waitMillis === 0
-      ? Effect.suspend(() => look(claim, after, nowMillis))
-      : Effect.map(
-        Effect.timeoutOption(follow(claim, after, nowMillis), waitMillis),
-        Option.getOrElse((): ReadonlyArray<Uint8Array> => [])
-      )
-
+  const boxes: Boxes = { crypto, limits, boxByHex: new Map(), limited }
   return {
-    create,
-    join,
-    send,
-    receive,
+    create: (wanted) => Effect.suspend(() => create(boxes, wanted)),
+    join: (wanted) => Effect.suspend(() => join(boxes, wanted)),
+    send: (claim, message, nowMillis) => Effect.suspend(() => send(boxes, claim, message, nowMillis)),
+    receive: (claim, after, waitMillis, nowMillis) =>
+      waitMillis === 0
+        ? Effect.suspend(() => look(claim, after, nowMillis))
+        : Effect.map(
+          Effect.timeoutOption(follow(claim, after, nowMillis), waitMillis),
+          Option.getOrElse((): ReadonlyArray<Uint8Array> => [])
+        ),
     close: ({ box }) => Effect.sync(() => end(box, "unknown")),
     sweep: (nowMillis) => {
       perAddress.evict(nowMillis)
-      for (const [hex, box] of boxByHex) {
-        if (nowMillis < box.expiresMillis) continue
-        if (box.closed === undefined) box.messages.length = 0
-        if (box.closed !== undefined || nowMillis >= box.expiresMillis + EXPIRED_KNOWN_MILLIS) boxByHex.delete(hex)
-      }
-      return boxByHex.size
+      return sweep(boxes, nowMillis)
     }
   }
+}
+
+type Wanted<Name extends "create" | "join"> = Parameters<Mailboxes[Name]>[0]
+
+const create = (boxes: Boxes, wanted: Wanted<"create">): Effect.Effect<Claim, Refused> => {
+  const { boxByHex, limits } = boxes
+  const { address, id, nowMillis, side, ttlMillis } = wanted
+  const refused = boxes.limited(address, nowMillis)
+  if (refused !== undefined) return Effect.fail(refused)
+  const hex = Bytes.toHex(id)
+  if (boxByHex.has(hex)) return unavailable("exists")
+  if (boxByHex.size >= limits.mailboxesMax) return Effect.fail(new Overloaded({ retryAfterMillis: 60_000 }))
+  const box: Box = {
+    sides: [side],
+    messages: [],
+    expiresMillis: nowMillis + Math.min(ttlMillis, limits.mailboxMillisMax),
+    bytes: 0,
+    closed: undefined,
+    changed: Deferred.makeUnsafe()
+  }
+  boxByHex.set(hex, box)
+  return Effect.succeed({ box, side: 0 })
+}
+
+const join = (boxes: Boxes, { address, id, nowMillis, side }: Wanted<"join">): Effect.Effect<Claim, Refused> => {
+  const box = boxes.boxByHex.get(Bytes.toHex(id))
+  const mine = box?.sides.findIndex((taken) => boxes.crypto.equal(taken, side)) ?? -1
+  const refused = mine < 0 ? boxes.limited(address, nowMillis) : undefined
+  if (refused !== undefined) return Effect.fail(refused)
+  if (box === undefined) return unavailable("unknown")
+  const reason = state(box, nowMillis)
+  if (reason !== undefined) return unavailable(reason)
+  if (mine >= 0) return Effect.succeed({ box, side: mine === 0 ? 0 : 1 })
+  if (box.sides.length === Limit.mailboxSides) {
+    end(box, "crowded")
+    return unavailable("crowded")
+  }
+  box.sides.push(side)
+  return Effect.succeed({ box, side: 1 })
+}
+
+const send = ({ limits }: Boxes, { box, side }: Claim, message: Uint8Array, nowMillis: number) => {
+  const reason = state(box, nowMillis)
+  if (reason !== undefined) return unavailable(reason)
+  if (box.messages.length >= limits.mailboxMessagesMax || box.bytes + message.length > limits.mailboxBytesMax) {
+    return unavailable("full")
+  }
+  box.messages.push({ from: side, bytes: message.slice() })
+  box.bytes += message.length
+  announce(box)
+  return Effect.void
+}
+
+type Found = Effect.Effect<ReadonlyArray<Uint8Array>, MailboxUnavailable>
+
+const look = ({ box, side }: Claim, after: number, nowMillis: number): Found => {
+  const reason = state(box, nowMillis)
+  if (reason !== undefined) return unavailable(reason)
+  return Effect.succeed(box.messages.filter(({ from }) => from !== side).slice(after).map(({ bytes }) => bytes))
+}
+
+/** Looks and, when there is nothing, waits for the next change: one step, so that no change is missed between. */
+const follow = (claim: Claim, after: number, nowMillis: number): Found =>
+  Effect.suspend(() => {
+    const { changed } = claim.box
+    return Effect.flatMap(look(claim, after, nowMillis), (found) =>
+      found.length > 0
+        ? Effect.succeed(found)
+        : Effect.andThen(Deferred.await(changed), follow(claim, after, nowMillis)))
+  })
+
+const sweep = ({ boxByHex }: Boxes, nowMillis: number): number => {
+  for (const [hex, box] of boxByHex) {
+    if (nowMillis < box.expiresMillis) continue
+    if (box.closed === undefined) box.messages.length = 0
+    if (box.closed !== undefined || nowMillis >= box.expiresMillis + EXPIRED_KNOWN_MILLIS) boxByHex.delete(hex)
+  }
+  return boxByHex.size
 }

@@ -164,10 +164,38 @@ const acknowledgedThrough = (route: Route, activeSinceMillis: number): number =>
   return through === NEVER ? 0 : through
 }
 
+interface Left {
+  acknowledged: number
+  expired: number
+  forgotten: number
+}
+
+/** Deletes what expired, but for what waits to go as acknowledged. */
+const expire = (route: Route, nowMillis: number, through: number, left: Left): void => {
+  if (route.nextExpiryMillis > nowMillis) return
+  let next = NEVER
+  for (const row of route.rowByPosition.values()) {
+    if (row.expiresMillis <= nowMillis && row.position > through && left.expired > 0) {
+      deleteRow(route, row)
+      left.expired--
+    } else next = Math.min(next, row.expiresMillis)
+  }
+  route.nextExpiryMillis = next
+}
+
+const forget = (route: Route, knownSinceMillis: number, left: Left): void => {
+  for (const [idHex, known] of route.knownByIdHex) {
+    if (left.forgotten === 0 || known.appendedMillis >= knownSinceMillis) break
+    if (route.rowByPosition.has(known.position)) continue
+    route.knownByIdHex.delete(idHex)
+    left.forgotten--
+  }
+}
+
 const sweepRoute = (
   route: Route,
   when: { readonly nowMillis: number; readonly activeSinceMillis: number; readonly knownSinceMillis: number },
-  left: { acknowledged: number; expired: number; forgotten: number }
+  left: Left
 ): void => {
   const through = acknowledgedThrough(route, when.activeSinceMillis)
   for (let at: number = route.state.lowest; at <= through && left.acknowledged > 0; at++) {
@@ -176,23 +204,9 @@ const sweepRoute = (
     deleteRow(route, row)
     left.acknowledged--
   }
-  if (route.nextExpiryMillis <= when.nowMillis) {
-    let next = NEVER
-    for (const row of route.rowByPosition.values()) {
-      if (row.expiresMillis <= when.nowMillis && row.position > through && left.expired > 0) {
-        deleteRow(route, row)
-        left.expired--
-      } else next = Math.min(next, row.expiresMillis)
-    }
-    route.nextExpiryMillis = next
-  }
+  expire(route, when.nowMillis, through, left)
   raiseLowest(route)
-  for (const [idHex, known] of route.knownByIdHex) {
-    if (left.forgotten === 0 || known.appendedMillis >= when.knownSinceMillis) break
-    if (route.rowByPosition.has(known.position)) continue
-    route.knownByIdHex.delete(idHex)
-    left.forgotten--
-  }
+  forget(route, when.knownSinceMillis, left)
 }
 
 const prune = (
@@ -233,6 +247,29 @@ const changeEpoch = (route: Route, change: Parameters<RelayStore["Service"]["set
   return true
 }
 
+const open = ({ routeByHex }: Disk, opened: Parameters<RelayStore["Service"]["open"]>[0]): RouteState => {
+  const routeHex = Bytes.toHex(opened.route)
+  const before = routeByHex.get(routeHex)
+  if (before !== undefined) return copyState(before.state)
+  const state: RouteState = {
+    ...opened,
+    position: Position.make(0),
+    chain: new Uint8Array(32),
+    lowest: Position.make(1),
+    usedBytes: 0,
+    opHash: new Uint8Array(32),
+    past: []
+  }
+  routeByHex.set(routeHex, {
+    state,
+    nextExpiryMillis: NEVER,
+    rowByPosition: new Map(),
+    knownByIdHex: new Map(),
+    tagByHex: new Map()
+  })
+  return copyState(state)
+}
+
 /** A store over `disk`; an empty one when there is none. */
 export const make = (
   crypto: Pick<Crypto["Service"], "sha256">,
@@ -245,31 +282,7 @@ export const make = (
       return route === undefined ? Effect.fail(new UnknownRoute()) : use(route)
     })
   return RelayStore.of({
-    open: (opened) =>
-      Effect.sync(() => {
-        const routeHex = Bytes.toHex(opened.route)
-        let route = routeByHex.get(routeHex)
-        if (route === undefined) {
-          const state: RouteState = {
-            ...opened,
-            position: Position.make(0),
-            chain: new Uint8Array(32),
-            lowest: Position.make(1),
-            usedBytes: 0,
-            opHash: new Uint8Array(32),
-            past: []
-          }
-          route = {
-            state,
-            nextExpiryMillis: NEVER,
-            rowByPosition: new Map(),
-            knownByIdHex: new Map(),
-            tagByHex: new Map()
-          }
-          routeByHex.set(routeHex, route)
-        }
-        return copyState(route.state)
-      }),
+    open: (opened) => Effect.sync(() => open(disk, opened)),
     route: (id) => withRoute(id, (route) => Effect.succeed(copyState(route.state))),
     append: ({ envelopes, expiresMillis, nowMillis, route: id }) =>
       withRoute(id, (route): Effect.Effect<Appended, QuotaExceeded> => {

@@ -11,6 +11,8 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 
+/** What a message costs beside its bytes, so that many small ones count too. */
+const MESSAGE_BYTES = 64
 /** A batch ends with the message that brings it to this. */
 const BATCH_BYTES = 128 * 1024
 
@@ -38,7 +40,7 @@ export class Outbox {
     if (this.ended) return
     if (this.bytes === 0) this.progressMillis = this.clock.currentTimeMillisUnsafe()
     this.messages.push(message)
-    this.bytes += message.length
+    this.bytes += message.length + MESSAGE_BYTES
     this.filled.openUnsafe()
   }
 
@@ -84,7 +86,7 @@ export class Outbox {
 
   private sent(batch: ReadonlyArray<Uint8Array>): void {
     const before = this.bytes
-    for (const { length } of batch) this.bytes -= length
+    for (const { length } of batch) this.bytes -= length + MESSAGE_BYTES
     this.progressMillis = this.clock.currentTimeMillisUnsafe()
     if (before >= this.roomBytes && this.bytes < this.roomBytes) this.onRoom()
   }

@@ -3,9 +3,9 @@
  * a capability. The platform gives it connections, storage and primitives; everything else is here and below.
  *
  * ```
- *   connection ─ Channel.accept ─ Demux ─┬─ control ─ Calls ────┐
- *                                        └─ data ──── Session ──┼─ Push ──▶ RelayStore.append
- *                                 ▲                             │                │ durable
+ *   connection ── Door ── Channel.accept ─┬─ control ── Calls ──▶ RelayStore
+ *                                 ▲       └─ data ───── Session ── Push ──▶ RelayStore.append
+ *                                 │                                              │ durable
  *                                 └──── Outbox ◀── Subscription ◀── Hub ◀────────┘
  * ```
  *
@@ -17,29 +17,22 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import type { RelayKey } from "@sotto/schema/Id"
 import type { RelayKeys } from "@sotto/schema/Relay"
-import { InvalidMessage, Overloaded, RateLimited, type RelayError, ShuttingDown } from "@sotto/schema/RelayError"
+import type { RelayError } from "@sotto/schema/RelayError"
 import { relayAddressToText } from "@sotto/schema/Ticket"
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Channel from "../channel/Channel.ts"
-import type { ChannelFailed } from "../channel/ChannelError.ts"
-import * as Control from "../channel/Control.ts"
-import * as Demux from "../channel/Demux.ts"
 import * as RelayKeyring from "../channel/RelayKeyring.ts"
 import { Crypto, type EntropyUnavailable } from "../Crypto.ts"
 import * as Secret from "../Secret.ts"
-import type { Connection, ConnectionClosed } from "../Transport.ts"
-import * as Calls from "./Calls.ts"
-import { type Engine, now } from "./Engine.ts"
+import type { Connection } from "../Transport.ts"
+import * as Door from "./Door.ts"
+import type { Engine } from "./Engine.ts"
 import * as HeadSigner from "./HeadSigner.ts"
 import { Hints } from "./Hints.ts"
 import * as Hub from "./Hub.ts"
@@ -73,7 +66,7 @@ export class RelayIdentityUnreadable
   extends Schema.TaggedError<RelayIdentityUnreadable>()("RelayIdentityUnreadable", {})
 {
   override get message() {
-    return "The relay's key in its storage cannot be read. It was not replaced, since all clients pin it; " +
+    return "The relay's key is missing from its storage, or cannot be read. It was not replaced, since all clients pin it; " +
       "restore the storage from a backup, or start a newer version if one wrote it."
   }
 }
@@ -132,11 +125,10 @@ export const make: (
       work: yield* Queue.unbounded<Hub.Hub>(),
       load: { pushes: 0, pushBytes: 0, draining: false, storeFailedMillis: Number.NEGATIVE_INFINITY }
     }
-    const door = makeDoor(engine)
-    const opens = RateLimit.makeBuckets(RateLimit.rate(options.limits.routesOpenedPerHour, 3_600_000))
+    const door = Door.make(engine)
     yield* Effect.addFinalizer(() => Effect.sync(() => door.sessions.forEach(Session.cut)))
     for (let i = 0; i < WORKERS; i++) yield* Effect.forkScoped(Subscription.worker(engine))
-    yield* Effect.forkScoped(Sweeper.sweep(engine, [opens, door.connects]))
+    yield* Effect.forkScoped(Sweeper.sweep(engine, [door.opens, door.connects]))
     yield* Effect.forkScoped(Sweeper.watch(engine, door))
     yield* Effect.forkScoped(Sweeper.listen(engine))
     yield* Effect.forkScoped(Sweeper.lookAround(engine))
@@ -146,8 +138,8 @@ export const make: (
       relayKey: identity.relayKey,
       keys: identity.keys,
       address: (url) => relayAddressToText({ url, key: identity.relayKey }),
-      serve: (connection) => Effect.provideContext(serve(engine, door, opens, identity, connection), context),
-      refusal: (remoteAddress) => Effect.sync(() => door.refusal(RateLimit.addressKey(remoteAddress))),
+      serve: (connection) => Effect.provideContext(Door.serve(engine, door, identity, connection), context),
+      refusal: (remoteAddress) => Effect.sync(() => Door.refusal(engine, door, RateLimit.addressKey(remoteAddress))),
       drain: drain(engine, door),
       sweep: Sweeper.sweepStore(engine),
       stats: Effect.sync(() => stats(engine, door))
@@ -163,6 +155,8 @@ export const layer = (
 /** The key in storage, or a new one that is put there. Of two relays that start at once over one storage, one wins. */
 const loadIdentity = Effect.fnUntraced(function*(crypto: Crypto["Service"], store: RelayStore["Service"]) {
   const kept = yield* store.secret.get(IDENTITY)
+  // Routes without the key that they were opened under: half a restore. A new key would be a relay that nobody knows.
+  if (kept === undefined && (yield* store.totals).routes > 0) return yield* new RelayIdentityUnreadable()
   const bytes = kept ??
     (yield* store.secret.set(IDENTITY, RelayKeyring.encode(yield* generateIdentity(crypto))))
   const decoded = RelayKeyring.decode(crypto, bytes)
@@ -173,179 +167,9 @@ const loadIdentity = Effect.fnUntraced(function*(crypto: Crypto["Service"], stor
 const generateIdentity = (crypto: Crypto["Service"]) =>
   Effect.map(Effect.provideService(Secret.randomBytes(32), Crypto, crypto), () => RelayKeyring.generate(crypto))
 
-// -- the door ----------------------------------------------------------------------------------------------------------
-
-/** Who is in, and who may come in. */
-interface Door {
-  readonly sessions: Set<Session.Session>
-  /** Rung when a connection came or has to end. */
-  readonly bell: Latch.Latch
-  readonly connects: RateLimit.Buckets
-  /** Connections per address that have proved nothing yet. */
-  readonly strangersByAddress: Map<string, number>
-  /** Connections that are in their handshake. */
-  handshakes: number
-  readonly refusal: (address: string) => RelayError | undefined
-}
-
-const makeDoor = (engine: Engine): Door => {
-  const { connectsPerMinute, goAwayMillis, sessionsMax, unauthenticatedPerAddressMax } = engine.options.limits
-  const door: Door = {
-    sessions: new Set(),
-    bell: Latch.makeUnsafe(false),
-    connects: RateLimit.makeBuckets(RateLimit.rate(connectsPerMinute, 60_000)),
-    strangersByAddress: new Map(),
-    handshakes: 0,
-    refusal: (address) => {
-      if (engine.load.draining) return new ShuttingDown({ retryAfterMillis: goAwayMillis })
-      if (door.sessions.size + door.handshakes >= sessionsMax) return new Overloaded({ retryAfterMillis: 10_000 })
-      if ((door.strangersByAddress.get(address) ?? 0) >= unauthenticatedPerAddressMax) {
-        return new RateLimited({ scope: "unauthenticated", retryAfterMillis: 5000 })
-      }
-      return undefined
-    }
-  }
-  return door
-}
-
-/** Lets a connection in, or says why not. */
-const enter = (engine: Engine, door: Door, address: string): RelayError | undefined => {
-  const refusal = door.refusal(address)
-  if (refusal !== undefined) return refusal
-  const retryAfterMillis = door.connects.take(address, now(engine))
-  if (retryAfterMillis > 0) return new RateLimited({ scope: "connects", retryAfterMillis })
-  door.strangersByAddress.set(address, (door.strangersByAddress.get(address) ?? 0) + 1)
-  return undefined
-}
-
-/** It has proved something, or is gone. */
-const noStranger = (door: Door, address: string): void => {
-  const left = (door.strangersByAddress.get(address) ?? 1) - 1
-  if (left > 0) door.strangersByAddress.set(address, left)
-  else door.strangersByAddress.delete(address)
-}
-
-// -- one connection ----------------------------------------------------------------------------------------------------
-
-const serve = (
-  engine: Engine,
-  door: Door,
-  opens: RateLimit.Buckets,
-  identity: RelayKeyring.RelayIdentity,
-  connection: Connection
-): Effect.Effect<void, never, Crypto> =>
-  Effect.suspend(() => {
-    const address = RateLimit.addressKey(connection.remoteAddress)
-    const refusal = enter(engine, door, address)
-    if (refusal !== undefined) {
-      engine.metrics.connected("refused")
-      if (refusal._tag === "RateLimited") engine.metrics.limited(refusal.scope)
-      return Effect.void
-    }
-    let stranger = true
-    const known = () => {
-      if (stranger) noStranger(door, address)
-      stranger = false
-    }
-    return Effect.scoped(Effect.gen(function*() {
-      const channel = yield* handshake(engine, door, identity, connection)
-      if (channel === undefined) return
-      yield* talk(
-        engine,
-        door,
-        opens,
-        Session.make(engine, { address, handshakeHash: channel.handshakeHash, known, bell: door.bell }),
-        channel
-      )
-    })).pipe(Effect.ensuring(Effect.sync(known)))
-  })
-
-const handshake = (engine: Engine, door: Door, identity: RelayKeyring.RelayIdentity, connection: Connection) =>
-  Effect.suspend(() => {
-    door.handshakes++
-    return Channel.accept(connection, identity)
-  }).pipe(
-    Effect.ensuring(Effect.sync(() => {
-      door.handshakes--
-    })),
-    Effect.catch((failure) => {
-      engine.metrics.connected("failed")
-      return Effect.as(Effect.logDebug("relay connection did not come about", reasonOf(failure)), undefined)
-    })
-  )
-
-/** Everything between an open channel and its end. */
-const talk = Effect.fnUntraced(function*(
-  engine: Engine,
-  door: Door,
-  opens: RateLimit.Buckets,
-  session: Session.Session,
-  channel: Channel.Channel
-) {
-  const { outbox } = session
-  // Ends last: by then no call of this connection works any more, so nothing is attached after it.
-  yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      door.sessions.add(session)
-      door.bell.openUnsafe()
-      engine.metrics.connected("accepted")
-      engine.metrics.connections(door.sessions.size)
-    }),
-    () =>
-      Effect.sync(() => {
-        Session.release(engine, session)
-        door.sessions.delete(session)
-        engine.metrics.connections(door.sessions.size)
-      })
-  )
-  // Both planes go out through the outbox: one order, one measure of what waits.
-  const planes = yield* Demux.make({
-    ...channel,
-    send: (message) => Effect.sync(() => outbox.offer(message)),
-    sendAll: (messages) => Effect.sync(() => messages.forEach((message) => outbox.offer(message)))
-  })
-  yield* Effect.forkScoped(
-    Effect.ensuring(Effect.ignore(outbox.run(channel.sendAll)), Effect.sync(() => Session.cut(session)))
-  )
-  yield* Effect.forkScoped(
-    guarded(session, Effect.ignore(Control.serve(Calls.make(engine, session, opens), planes.control)))
-  )
-  yield* Effect.forkScoped(
-    guarded(session, Effect.catch(Session.read(engine, session, planes.data), (why) => ended(engine, session, why)))
-  )
-  yield* Deferred.await(session.gone)
-})
-
-/** A bug in what serves a connection costs that connection. */
-const guarded = (session: Session.Session, serving: Effect.Effect<void>): Effect.Effect<void> =>
-  Effect.catchCause(serving, (cause) => {
-    if (Cause.hasInterruptsOnly(cause)) return Effect.failCause(cause)
-    Session.cut(session)
-    return Effect.logError("relay connection ended by a defect", cause)
-  })
-
-/** The other side ended, or has to be told why it is over. */
-const ended = (
-  engine: Engine,
-  session: Session.Session,
-  why: InvalidMessage | ConnectionClosed | ChannelFailed
-): Effect.Effect<void> => {
-  if (why._tag === "ConnectionClosed") return Effect.sync(() => Session.cut(session))
-  engine.metrics.connected("invalid")
-  const told = why._tag === "InvalidMessage" ? why : new InvalidMessage({ detail: `${why.reason}: ${why.detail}` })
-  return Effect.andThen(
-    Effect.logDebug("relay connection ended by what it sent", reasonOf(why)),
-    Effect.sync(() => Session.end(engine, session, told))
-  )
-}
-
-/** For the log: what kind of end it was. Details may hold what a client sent, so they stay out. */
-const reasonOf = (failure: InvalidMessage | ConnectionClosed | ChannelFailed) =>
-  failure._tag === "ChannelFailed" ? { tag: failure._tag, reason: failure.reason } : { tag: failure._tag }
-
 // -- the whole ---------------------------------------------------------------------------------------------------------
 
-const stats = (engine: Engine, door: Door): RelayStats => {
+const stats = (engine: Engine, door: Door.Door): RelayStats => {
   let handles = 0, subscriptions = 0, outboundBytes = 0
   for (const hub of engine.hubByRoute.values()) {
     handles += hub.handles.size
@@ -366,7 +190,7 @@ const stats = (engine: Engine, door: Door): RelayStats => {
   }
 }
 
-const drain = (engine: Engine, door: Door): Effect.Effect<void> => {
+const drain = (engine: Engine, door: Door.Door): Effect.Effect<void> => {
   const until = (done: () => boolean): Effect.Effect<void> =>
     Effect.suspend(() => done() ? Effect.void : Effect.andThen(Effect.sleep(DRAIN_LOOK_MILLIS), until(done)))
   const waitFor = (done: () => boolean) => Effect.asVoid(Effect.timeoutOption(until(done), DRAIN_MILLIS))

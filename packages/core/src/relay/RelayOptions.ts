@@ -97,13 +97,11 @@ export class RelayOptionsInvalid extends Schema.TaggedError<RelayOptionsInvalid>
   }
 }
 
-const invalid = (setting: string, detail: string) => Result.fail(new RelayOptionsInvalid({ setting, detail }))
+const invalid = (setting: string, detail: string) => new RelayOptionsInvalid({ setting, detail })
 
 const isName = (name: string): name is keyof RelayLimits => Object.hasOwn(LIMITS, name)
 
-/** The options with every default filled in. */
-export const make = (settings: RelaySettings = {}): Result.Result<RelayOptions, RelayOptionsInvalid> => {
-  const limits: RelayLimits = { ...LIMITS, ...settings.limits }
+const wrongLimit = (limits: RelayLimits): RelayOptionsInvalid | undefined => {
   for (const [name, value] of Object.entries(limits)) {
     if (!isName(name)) return invalid(name, "is not a limit")
     const ceiling = CEILINGS[name] ?? Number.MAX_SAFE_INTEGER
@@ -111,26 +109,42 @@ export const make = (settings: RelaySettings = {}): Result.Result<RelayOptions, 
       return invalid(name, `must be an integer from 1 to ${ceiling}`)
     }
   }
-  const retention = {
-    kinds: ["Transit", "Durable", "Vault"] as const,
-    defaultMillis: Limit.retentionMillis,
-    millisMax: undefined,
-    ...settings.retention
-  }
-  if (retention.kinds.length === 0) return invalid("retention.kinds", "is empty: no route could be opened")
-  if (!Number.isSafeInteger(retention.defaultMillis) || retention.defaultMillis < 1) {
+  return undefined
+}
+
+const wrongRetention = (retention: RelayOptions["retention"]): RelayOptionsInvalid | undefined => {
+  const { defaultMillis, kinds, millisMax } = retention
+  if (kinds.length === 0) return invalid("retention.kinds", "is empty: no route could be opened")
+  if (!Number.isSafeInteger(defaultMillis) || defaultMillis < 1) {
     return invalid("retention.defaultMillis", "must be a positive integer")
   }
-  if (retention.millisMax !== undefined && !(retention.millisMax >= retention.defaultMillis)) {
-    return invalid("retention.millisMax", "is below the default")
-  }
-  const admission = settings.admission ?? { _tag: "open" }
+  return millisMax === undefined || millisMax >= defaultMillis
+    ? undefined
+    : invalid("retention.millisMax", "is below the default")
+}
+
+const wrongRest = ({ admission, software }: RelayOptions): RelayOptionsInvalid | undefined => {
   if (admission._tag === "token" && admission.tokens.length === 0) {
     return invalid("admission", "is by token, but there is none; use closed")
   }
-  const software = settings.software ?? "sotto"
-  if (software.length > 64) return invalid("software", "is longer than 64 characters")
-  return Result.succeed({ admission, retention, limits, software })
+  return software.length > 64 ? invalid("software", "is longer than 64 characters") : undefined
+}
+
+/** The options with every default filled in. */
+export const make = (settings: RelaySettings = {}): Result.Result<RelayOptions, RelayOptionsInvalid> => {
+  const options: RelayOptions = {
+    admission: settings.admission ?? { _tag: "open" },
+    retention: {
+      kinds: ["Transit", "Durable", "Vault"],
+      defaultMillis: Limit.retentionMillis,
+      millisMax: undefined,
+      ...settings.retention
+    },
+    limits: { ...LIMITS, ...settings.limits },
+    software: settings.software ?? "sotto"
+  }
+  const wrong = wrongLimit(options.limits) ?? wrongRetention(options.retention) ?? wrongRest(options)
+  return wrong === undefined ? Result.succeed(options) : Result.fail(wrong)
 }
 
 /** What this relay grants to a route that wants `wanted`; `undefined` when it does not keep in this way. */

@@ -9,15 +9,16 @@
  * 3. Nothing that a client sends makes the relay keep more for it than `RelayLimits` say.
  */
 import * as Envelope from "@sotto/schema/Envelope"
-import { type ClientFrame, clientFrameCodec } from "@sotto/schema/Frame"
+import { type ClientFrame, clientFrameCodec, PLANE } from "@sotto/schema/Frame"
 import { InvalidMessage, Overloaded, RateLimited, type RelayError, Unauthorized } from "@sotto/schema/RelayError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
+import type { Channel } from "../channel/Channel.ts"
 import type { ChannelFailed } from "../channel/ChannelError.ts"
-import type { Plane } from "../channel/Demux.ts"
 import type { ConnectionClosed } from "../Transport.ts"
+import type { ControlPlane } from "./ControlPlane.ts"
 import { type Engine, now } from "./Engine.ts"
 import * as Hub from "./Hub.ts"
 import type { Claim } from "./Mailbox.ts"
@@ -31,6 +32,8 @@ export interface Session {
   readonly address: string
   readonly handshakeHash: Uint8Array
   readonly outbox: Outbox
+  /** Its control plane, once it is served. */
+  control: ControlPlane | undefined
   readonly openedMillis: number
   /** It has proved something: attached a route, or taken a side of a mailbox. */
   authenticated: boolean
@@ -82,6 +85,7 @@ export const make = (
     address: channel.address,
     handshakeHash: channel.handshakeHash,
     outbox,
+    control: undefined,
     openedMillis,
     authenticated: false,
     known: channel.known,
@@ -145,29 +149,35 @@ export const admit = (engine: Engine, session: Session): Result.Result<void, Rat
   )
 }
 
-/** Reads data frames until the connection ends or a message is not acceptable. */
+/** Reads messages until the connection ends or one is not acceptable. `control` takes those of the control plane. */
 export const read = (
   engine: Engine,
   session: Session,
-  data: Plane
+  messages: Channel["receive"],
+  control: (message: Uint8Array) => Job
 ): Effect.Effect<never, InvalidMessage | ConnectionClosed | ChannelFailed> =>
   Effect.forever(
     Effect.gen(function*() {
-      for (const message of yield* data.receive) {
+      for (const message of yield* messages) {
         while (!hasRoom(engine, session)) {
           session.room.closeUnsafe()
           yield* session.room.await
         }
-        const frame = clientFrameCodec.decode(message)
-        if (Result.isFailure(frame)) {
-          const { offset, reason } = frame.failure
-          return yield* new InvalidMessage({ detail: `a data frame (${reason} at ${offset})` })
-        }
-        const job = receive(engine, session, frame.success)
+        const job = take(engine, session, message, control)
         if (job !== undefined) yield* job
       }
     })
   )
+
+const take = (engine: Engine, session: Session, message: Uint8Array, control: (message: Uint8Array) => Job): Job => {
+  const body = message.subarray(1)
+  if (message[0] === PLANE.control) return control(body)
+  if (message[0] !== PLANE.data) return Effect.fail(new InvalidMessage({ detail: "a message of no known plane" }))
+  const frame = clientFrameCodec.decode(body)
+  if (Result.isSuccess(frame)) return receive(engine, session, frame.success)
+  const { offset, reason } = frame.failure
+  return Effect.fail(new InvalidMessage({ detail: `a data frame (${reason} at ${offset})` }))
+}
 
 const hasRoom = (engine: Engine, session: Session): boolean => {
   const { outboundBytesMax, pushBytesInFlightMax, pushesInFlightMax } = engine.options.limits
@@ -175,8 +185,8 @@ const hasRoom = (engine: Engine, session: Session): boolean => {
     session.outbox.bytes < outboundBytesMax
 }
 
-/** What a frame gives to do beyond what is done at once. */
-type Job = Effect.Effect<void, InvalidMessage> | undefined
+/** What a message gives to do beyond what is done at once. */
+export type Job = Effect.Effect<void, InvalidMessage> | undefined
 
 const receive = (engine: Engine, session: Session, frame: ClientFrame): Job => {
   switch (frame._tag) {
@@ -277,9 +287,8 @@ const mayRead = (handle: Hub.Handle): Unauthorized | undefined =>
 const pull = (engine: Engine, handle: Hub.Handle, frame: Parameters<typeof Subscription.pull>[2]): Job => {
   const refusal = mayRead(handle)
   if (refusal !== undefined) return refuseRequest(handle, frame.request, refusal)
-  return Effect.catch(
-    Subscription.pull(engine, handle, frame),
-    (failure) => Effect.sync(() => Hub.offer(handle, Hub.refused(handle.number, frame.request, failure)))
+  return Subscription.pull(engine, handle, frame).pipe(
+    Effect.catch((failure) => Effect.sync(() => Hub.offer(handle, Hub.refused(handle.number, frame.request, failure))))
   )
 }
 

@@ -82,6 +82,8 @@ interface Group {
   readonly members: Array<Handle>
 }
 
+type Subscribed = NonNullable<Handle["subscription"]>
+
 /** Pages that a worker hands out before it turns to the next hub. */
 const PAGES_PER_TURN = 64
 
@@ -134,27 +136,30 @@ const answer = (engine: Engine, hub: Hub): void => {
 /** Those who can take a page, by where they stand. Ends those who have all that they may have. */
 const groups = (engine: Engine, hub: Hub): Iterable<Group> => {
   const groupByKey = new Map<string, Group>()
-  const { outboundBytesMax } = engine.options.limits
   for (const handle of hub.handles) {
     const { ended, subscription } = handle
-    if (subscription === undefined) continue
-    if (ended !== undefined && subscription.position >= ended.position) {
-      handle.subscription = undefined
-      sendEpochChanged(handle)
+    if (subscription === undefined || endIfOver(handle, subscription) || !isReady(engine, handle, subscription)) {
       continue
     }
-    if (subscription.caughtUp && subscription.position >= goalOf(handle)) continue
-    if (subscription.creditBytes <= 0 || handle.outbox.bytes >= outboundBytesMax) continue
-    const key = `${subscription.position} ${ended?.position ?? ""} ${subscription.lanesKey}`
+    const { lanes, lanesKey, position } = subscription
+    const key = `${position} ${ended?.position ?? ""} ${lanesKey}`
     const group = groupByKey.get(key)
     if (group !== undefined) group.members.push(handle)
-    else {
-      const { lanes, position } = subscription
-      groupByKey.set(key, { after: position, lanes, until: ended?.position, members: [handle] })
-    }
+    else groupByKey.set(key, { after: position, lanes, until: ended?.position, members: [handle] })
   }
   return groupByKey.values()
 }
+
+const endIfOver = (handle: Handle, { position }: Subscribed): boolean => {
+  if (handle.ended === undefined || position < handle.ended.position) return false
+  handle.subscription = undefined
+  sendEpochChanged(handle)
+  return true
+}
+
+const isReady = (engine: Engine, handle: Handle, { caughtUp, creditBytes, position }: Subscribed): boolean =>
+  (!caughtUp || position < goalOf(handle)) && creditBytes > 0 &&
+  handle.outbox.bytes < engine.options.limits.outboundBytesMax
 
 /** A page out of what was just appended; `undefined` when the next envelope is not there. */
 const fromTail = (engine: Engine, hub: Hub, group: Group): Page | undefined => {

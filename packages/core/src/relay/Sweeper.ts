@@ -53,7 +53,7 @@ export const sweepStore = (engine: Engine): Effect.Effect<void> => {
     engine.metrics.totals(yield* engine.store.totals)
     engine.metrics.storeUp(true)
   })
-  return Effect.catch(steps, (failed) => Effect.asVoid(overloaded(engine, failed)))
+  return steps.pipe(Effect.catch((failed) => Effect.asVoid(overloaded(engine, failed))))
 }
 
 /** The connections that are there, and a bell for one that has to be looked at sooner. */
@@ -80,7 +80,8 @@ export const watch = (engine: Engine, { bell, sessions }: Watched): Effect.Effec
 
 const look = (engine: Engine, session: Session.Session, nowMillis: number): void => {
   const { stallMillis, unauthenticatedMillis } = engine.options.limits
-  const { outbox } = session
+  const { control, outbox } = session
+  control?.rest(nowMillis)
   if (session.endedMillis !== undefined) {
     if (nowMillis - session.endedMillis >= LINGER_MILLIS) Session.cut(session)
   } else if (outbox.bytes > 0 && nowMillis - outbox.progressMillis >= stallMillis) {
@@ -111,7 +112,7 @@ export const lookAround = (engine: Engine): Effect.Effect<never> =>
   Effect.forever(
     Effect.gen(function*() {
       yield* Effect.sleep(LOOK_MILLIS)
-      for (const hub of [...engine.hubByRoute.values()]) yield* refresh(engine, hub.route)
+      for (const { route } of Array.from(engine.hubByRoute.values())) yield* refresh(engine, route)
     })
   )
 

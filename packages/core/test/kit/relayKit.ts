@@ -162,7 +162,11 @@ export const connect = Effect.fnUntraced(function*(
         frames.splice(frames.indexOf(found), 1)
         return Effect.succeed(found)
       }
-      if (over) return Effect.die(`the channel ended before a ${tag} came; there is ${frames.map((f) => f._tag)}`)
+      if (over) {
+        return Effect.die(
+          `the channel ended before a ${tag} came; there is ${frames.map((frame) => frame._tag).join()}`
+        )
+      }
       arrived.closeUnsafe()
       return Effect.andThen(arrived.await, take(tag))
     })

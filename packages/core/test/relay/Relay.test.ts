@@ -92,7 +92,7 @@ layer(Kit.CryptoLive)("a relay's log", (it) => {
         assert.isTrue(Kit.sameBytes(placed.map(({ envelope }) => envelope), envelopes))
       }
       const answers = new Map<number, number>()
-      for (const _ of envelopes) {
+      while (answers.size < envelopes.length) {
         const { positions, request } = yield* writer.client.take("Pushed")
         answers.set(request, Number(positions[0]))
       }

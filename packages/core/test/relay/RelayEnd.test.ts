@@ -227,6 +227,25 @@ layer(Kit.CryptoLive)("ends", (it) => {
       assert.strictEqual((yield* relay.stats).connections, 0)
     }))
 
+  it.effect("calls work after hours without one, and one that waits is not put away", () =>
+    Effect.gen(function*() {
+      const { crypto, keys, owner: { client }, relay, route } = yield* start()
+      const id = MailboxId.make(crypto.random(16))
+      yield* client.calls.MailboxCreate({ id, side: MailboxSide.make(crypto.random(16)), ttlMillis: 3_600_000 })
+      const waiting = yield* Effect.forkChild(client.calls.MailboxReceive({ id, after: 0, waitMillis: 60_000 }))
+      yield* Kit.settle
+      yield* TestClock.adjust(60_000)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), { messages: [] })
+      for (let i = 0; i < 3; i++) {
+        yield* TestClock.adjust(7_200_000)
+        yield* Kit.settle
+        const calls = [Kit.attach(client, route, keys), Kit.attach(client, route, keys)]
+        const attached = yield* Effect.all(calls, { concurrency: 2 })
+        assert.strictEqual(attached.length, 2)
+      }
+      assert.deepInclude(yield* relay.stats, { connections: 1, handles: 1 })
+    }))
+
   it.effect("a relay's scope ends all it serves", () =>
     Effect.gen(function*() {
       const crypto = yield* Crypto

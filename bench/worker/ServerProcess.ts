@@ -1,7 +1,8 @@
 /** A server in a process of its own, whose CPU time and memory can be asked for: only what it costs is counted. */
 import { fork } from "node:child_process"
 import { once } from "node:events"
-import { fileURLToPath } from "node:url"
+import { pathToFileURL } from "node:url"
+import { bundle } from "../../tools/bundle.ts"
 
 /** What a server process says of itself. */
 export interface Usage {
@@ -16,10 +17,14 @@ export interface ServerProcess extends AsyncDisposable {
   readonly usage: () => Promise<Usage>
 }
 
-/** Starts a module that calls `serveUsage`; its arguments are strings. */
-export const startServer = async (module: URL, args: ReadonlyArray<string>): Promise<ServerProcess> => {
-  const child = fork(fileURLToPath(module), [...args], {
-    execArgv: ["--conditions=@sotto/source", "--expose-gc"],
+/** Starts a module that calls `serveUsage`, as one file like the command itself, which is written to `file`. */
+export const startServer = async (module: URL, options: {
+  readonly file: string
+  readonly args: ReadonlyArray<string>
+}): Promise<ServerProcess> => {
+  await bundle(module, pathToFileURL(options.file))
+  const child = fork(options.file, [...options.args], {
+    execArgv: ["--expose-gc"],
     stdio: ["ignore", "ignore", "inherit", "ipc"]
   })
   const next = async (): Promise<unknown> => {
@@ -46,16 +51,3 @@ export const startServer = async (module: URL, args: ReadonlyArray<string>): Pro
 
 const isUsage = (value: unknown): value is Usage =>
   typeof value === "object" && value !== null && "cpuMicros" in value && "residentBytes" in value
-
-/** In the child: tells the address, answers usage, and ends with its parent. */
-export const serveUsage = (address: string, close: () => Promise<void>): void => {
-  process.on("message", () => {
-    const { system, user } = process.cpuUsage()
-    globalThis.gc?.()
-    process.send?.({ cpuMicros: user + system, residentBytes: process.memoryUsage.rss() })
-  })
-  process.on("disconnect", () => {
-    close().then(() => process.exit(0), () => process.exit(1))
-  })
-  process.send?.(address)
-}

@@ -1,7 +1,7 @@
 /** The comparison of `relay.bench.ts`: `ws` alone. Acknowledges each message and hands it to all others; keeps nothing. */
 import { createServer } from "node:http"
 import { WebSocketServer } from "ws"
-import { serveUsage } from "./ServerProcess.ts"
+import { serveUsage } from "./serveUsage.ts"
 
 const server = createServer()
 const sockets = new WebSocketServer({ server, perMessageDeflate: false })

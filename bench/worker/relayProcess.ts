@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
-import { serveUsage } from "./ServerProcess.ts"
+import { serveUsage } from "./serveUsage.ts"
 
 const BILLION = 1_000_000_000
 const [directory = ""] = process.argv.slice(2)

@@ -1,69 +1,83 @@
 /**
  * `Transport` over `ws` (protocol.md §5a): one WebSocket per connection, no compression, bounded in both directions. When
  * no connection comes about, it says how far it got: `doctor` and people need that more than a stack.
+ *
+ * It dials the relay itself: proxies of the environment are not asked, since they would see who speaks to whom.
  */
-import * as Connection from "@sotto/core/channel/Connection"
-import { RelayUnreachable, Transport } from "@sotto/core/Transport"
+import { type Connection, RelayUnreachable, Transport } from "@sotto/core/Transport"
 import { Limit } from "@sotto/schema/Limit"
 import { isRelayUrl } from "@sotto/schema/Ticket"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
-import * as Socket from "effect/socket/Socket"
+import type * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
+import { close, fromWebSocket, makeLiveness, PAYLOAD_BYTES_MAX } from "./WebSocketConnection.ts"
 
 /** How long a connection may take to open: TCP, TLS and the upgrade. */
 const OPEN_MILLIS = 10_000
 
-/** A message of the network holds records of one channel message or several small ones. */
-const PAYLOAD_BYTES_MAX = 2 * Limit.messageBytesMax
+const connect: Transport["Service"]["connect"] = Effect.fnUntraced(function*({ url }) {
+  if (!isRelayUrl(url)) return yield* new RelayUnreachable({ url, reason: "address", detail: "not a relay's URL" })
+  const { connection, socket } = yield* open(url)
+  const liveness = makeLiveness(socket)
+  yield* Effect.forkScoped(
+    Effect.forever(Effect.andThen(Effect.sleep(Limit.keepAliveMillis), Effect.sync(liveness.look)))
+  )
+  return connection
+})
+
+interface Opened {
+  readonly socket: WebSocket
+  readonly connection: Connection
+}
+
+/** An open socket, closed with the scope. An opening that is interrupted leaves nothing behind. */
+const open = (url: string): Effect.Effect<Opened, RelayUnreachable, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<Opened, RelayUnreachable>((resume) => {
+      const socket = new WebSocket(url, {
+        perMessageDeflate: false,
+        maxPayload: PAYLOAD_BYTES_MAX,
+        handshakeTimeout: OPEN_MILLIS,
+        followRedirects: false
+      })
+      const failed = (error: Error) => resume(Effect.fail(unreachable(url, error)))
+      socket.on("error", failed)
+      socket.once("open", () => {
+        socket.off("error", failed)
+        // Listens from this moment on: a message may come with the answer to the upgrade.
+        resume(Effect.succeed({ socket, connection: fromWebSocket(socket, url) }))
+      })
+      return Effect.sync(() => {
+        socket.on("error", () => undefined)
+        socket.terminate()
+      })
+    }),
+    ({ socket }) => Effect.sync(() => close(socket)),
+    { interruptible: true }
+  )
 
 const REASON_BY_CODE: Readonly<Record<string, RelayUnreachable["reason"]>> = {
   ECONNREFUSED: "refused",
   ETIMEDOUT: "timeout"
 }
 
-/** The error behind the events and wrappers that a failed opening arrives in. */
-const rootOf = (cause: unknown): unknown => {
-  if (Predicate.hasProperty(cause, "error") && cause.error !== undefined) return rootOf(cause.error)
-  if (Predicate.hasProperty(cause, "errors") && Array.isArray(cause.errors) && cause.errors.length > 0) {
-    return rootOf(cause.errors[0])
-  }
-  return cause
+/** A name with several addresses fails with all their errors in one. */
+const firstOf = (error: Error): unknown => error instanceof AggregateError ? error.errors[0] : error
+
+const unreachable = (url: string, error: Error): RelayUnreachable => {
+  const first = firstOf(error)
+  const detail = first instanceof Error ? first.message : error.message
+  const code = Predicate.hasProperty(first, "code") && typeof first.code === "string" ? first.code : ""
+  // `ws` has no codes for what it says itself.
+  const said = detail === "Opening handshake has timed out"
+    ? "timeout"
+    : detail.startsWith("Unexpected server response")
+    ? "refused"
+    : undefined
+  return new RelayUnreachable({ url, reason: said ?? REASON_BY_CODE[code] ?? "network", detail })
 }
 
-const unreachable = (url: string, { reason }: Socket.SocketError): RelayUnreachable => {
-  if (reason._tag !== "SocketOpenError") return new RelayUnreachable({ url, reason: "network", detail: reason.message })
-  const root = rootOf(reason.cause)
-  const detail = root instanceof Error ? root.message : reason.message
-  const code = Predicate.hasProperty(root, "code") && typeof root.code === "string" ? root.code : ""
-  const timeout = reason.kind === "Timeout" || detail.includes("timed out")
-  return new RelayUnreachable({ url, reason: timeout ? "timeout" : REASON_BY_CODE[code] ?? "network", detail })
-}
-
-const connect: Transport["Service"]["connect"] = Effect.fnUntraced(function*({ url }) {
-  if (!isRelayUrl(url)) return yield* new RelayUnreachable({ url, reason: "address", detail: "not a relay's URL" })
-  let opened: WebSocket | undefined
-  const acquire = Effect.acquireRelease(
-    Effect.sync(() =>
-      opened = new WebSocket(url, {
-        perMessageDeflate: false,
-        maxPayload: PAYLOAD_BYTES_MAX,
-        handshakeTimeout: OPEN_MILLIS
-      })
-    ),
-    (socket) =>
-      Effect.sync(() => {
-        socket.close(1000)
-        // A peer that does not answer the close does not keep the process.
-        if (socket.readyState !== WebSocket.CLOSED) setTimeout(() => socket.terminate(), 1000).unref()
-      })
-  )
-  const socket = yield* Socket.fromWebSocket(acquire, { openTimeout: OPEN_MILLIS })
-  return yield* Connection.fromSocket(socket, {
-    remoteAddress: url,
-    queuedBytes: () => opened?.bufferedAmount ?? 0
-  }).pipe(Effect.mapError((error) => unreachable(url, error)))
-})
-
+/** `Transport` over the network of this machine. */
 export const layer: Layer.Layer<Transport> = Layer.succeed(Transport, { connect })

@@ -15,6 +15,7 @@ import type { RelayStoreFailed } from "@sotto/core/relay/RelayStore"
 import { Limit } from "@sotto/schema/Limit"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Schema from "effect/Schema"
@@ -23,7 +24,7 @@ import * as http from "node:http"
 import type { Duplex } from "node:stream"
 import { type WebSocket, WebSocketServer } from "ws"
 import * as NodeRelayStore from "./NodeRelayStore.ts"
-import { fromWebSocket } from "./ServerConnection.ts"
+import { close, fromWebSocket, makeLiveness, PAYLOAD_BYTES_MAX } from "./WebSocketConnection.ts"
 
 export interface RelayServerOptions {
   /** Where its log and key are kept. */
@@ -79,56 +80,83 @@ export type StartFailed =
   | Relay.RelayIdentityUnreadable
   | EntropyUnavailable
 
-/** A message of the network holds records of one channel message or several small ones. */
-const PAYLOAD_BYTES_MAX = 2 * Limit.messageBytesMax
 /** Headers of an upgrade are small, and come at once. */
 const HEADER_BYTES_MAX = 8 * 1024
+/** How often connections that are slow with their headers are looked for. */
+const SLOW_LOOK_MILLIS = 2000
+/** TCP connections beyond those of sessions: health checks, upgrades under way, those to be refused. */
+const SPARE_CONNECTIONS = 1000
 
 /** Starts a relay that runs until the scope closes. */
 export const start: (
   options: RelayServerOptions
 ) => Effect.Effect<Running, StartFailed, Crypto | Scope.Scope> = Effect.fn("RelayServer.start")(function*(options) {
-  const { host = "127.0.0.1", port = 0 } = options
+  const { host = "127.0.0.1", port = 0, settings } = options
   const services = yield* Layer.build(
     Layer.merge(NodeRelayStore.layer({ directory: options.directory }), Hints.layerLocal)
   )
-  const relay = yield* Effect.provideContext(Relay.make(options.settings), services)
-  const server = http.createServer({ maxHeaderSize: HEADER_BYTES_MAX, requestTimeout: Limit.handshakeStepMillis })
-  server.headersTimeout = Limit.handshakeStepMillis
-  server.on("request", answerHealth)
-  yield* accept(server, relay, options.trustProxy === true)
-  const bound = yield* listen(server, host, port)
+  const relay = yield* Effect.provideContext(Relay.make(settings), services)
+  const server = makeServer()
+  server.maxConnections = (settings?.limits?.sessionsMax ?? Limit.sessionsMax) + SPARE_CONNECTIONS
+  const fork = yield* FiberSet.makeRuntime()
+  server.on("request", (request, response) => fork(answerHealth(relay, request, response)))
+  const open = accept(server, relay, fork, options.trustProxy === true)
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+    Effect.sleep(Limit.keepAliveMillis),
+    Effect.sync(() => open.forEach((liveness) => liveness.look()))
+  )))
+  const bound = yield* listen(server, host, port, () => open.forEach((_, socket) => socket.terminate()))
   const metricsUrl = options.metrics === undefined ? undefined : yield* serveMetrics(options.metrics)
   // Last acquired, first released: clients are told while their sockets are still open.
   yield* Effect.addFinalizer(() => relay.drain)
   const url = options.publicUrl ?? `ws://${inUrl(host)}:${bound}/`
-  yield* Effect.logInfo("relay is up").pipe(Effect.annotateLogs({ port: bound }))
+  yield* Effect.logInfo("relay listens", { port: bound })
   return { url, address: relay.address(url), port: bound, metricsUrl, relay }
 })
 
-const inUrl = (host: string): string => host.includes(":") ? `[${host}]` : host === "0.0.0.0" ? "127.0.0.1" : host
+/** Where to reach a listener on this machine: "all addresses" is none that one can dial. */
+const inUrl = (host: string): string =>
+  host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host
 
-/** Public and empty: that the process answers, nothing about what it holds. */
-const answerHealth = (request: http.IncomingMessage, response: http.ServerResponse): void => {
-  const isHealth = request.url === "/health" && (request.method === "GET" || request.method === "HEAD")
-  response.writeHead(isHealth ? 200 : 404, { "content-type": "text/plain", connection: "close" })
-  response.end(isHealth && request.method === "GET" ? "ok\n" : undefined)
-}
+/** Slow and large headers end a connection before it costs anything else. */
+const makeServer = (): http.Server =>
+  http.createServer({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: Limit.handshakeStepMillis,
+    requestTimeout: Limit.handshakeStepMillis,
+    connectionsCheckingInterval: SLOW_LOOK_MILLIS
+  })
 
-/** Serves every WebSocket until it ends; those that are open are closed with the scope. */
-const accept = Effect.fnUntraced(function*(server: http.Server, relay: Relay.Relay["Service"], trustProxy: boolean) {
+/** Public and empty: that the process answers and takes connections, nothing about what it holds. */
+const answerHealth = (
+  relay: Relay.Relay["Service"],
+  request: http.IncomingMessage,
+  response: http.ServerResponse
+): Effect.Effect<void> =>
+  Effect.map(relay.stats, ({ draining }) => {
+    const isHealth = request.url === "/health" && (request.method === "GET" || request.method === "HEAD")
+    const status = !isHealth ? 404 : draining ? 503 : 200
+    response.writeHead(status, { "content-type": "text/plain", "cache-control": "no-store", connection: "close" })
+    response.end(isHealth && request.method === "GET" ? (draining ? "draining\n" : "ok\n") : undefined)
+  })
+
+/** Serves every WebSocket until it ends. The answer is those that are open, and changes with them. */
+const accept = (
+  server: http.Server,
+  relay: Relay.Relay["Service"],
+  fork: (effect: Effect.Effect<void>) => unknown,
+  trustProxy: boolean
+): ReadonlyMap<WebSocket, { readonly look: () => void }> => {
   const sockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: PAYLOAD_BYTES_MAX
   })
-  const open = new Set<WebSocket>()
-  const context = yield* Effect.context<never>()
-  const fork = Effect.runForkWith(context)
+  const open = new Map<WebSocket, { readonly look: () => void }>()
 
   const serve = (socket: WebSocket, address: string) => {
-    open.add(socket)
+    open.set(socket, makeLiveness(socket))
     const connection = fromWebSocket(socket, address)
     fork(Effect.ensuring(
       relay.serve(connection),
@@ -144,24 +172,17 @@ const accept = Effect.fnUntraced(function*(server: http.Server, relay: Relay.Rel
     stream.on("error", () => stream.destroy())
     const address = addressOf(request, trustProxy)
     fork(Effect.map(relay.refusal(address), (refusal) => {
-      if (refusal !== undefined) stream.end("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n")
+      if (refusal !== undefined) refuse(stream, refusal._tag === "RateLimited" ? 429 : 503)
       else sockets.handleUpgrade(request, stream, head, (socket) => serve(socket, address))
     }))
   })
-  yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
-      for (const socket of open) socket.terminate()
-      sockets.close()
-    })
-  )
-})
+  return open
+}
 
-/** In order; a peer that does not answer within a second is cut. */
-const close = (socket: WebSocket): void => {
-  socket.close(1000)
-  const cut = setTimeout(() => socket.terminate(), 1000)
-  cut.unref()
-  socket.once("close", () => clearTimeout(cut))
+/** Says no in HTTP, and is done with it: a peer that does not close its side holds nothing. */
+const refuse = (stream: Duplex, status: 429 | 503): void => {
+  stream.once("finish", () => stream.destroy())
+  stream.end(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
 const addressOf = (request: http.IncomingMessage, trustProxy: boolean): string => {
@@ -177,17 +198,20 @@ const REASON_BY_CODE: Readonly<Record<string, ListenFailed["reason"]>> = {
   ENOTFOUND: "address"
 }
 
-/** Listens until the scope closes; answers the port. */
-const listen = (server: http.Server, host: string, port: number): Effect.Effect<number, ListenFailed, Scope.Scope> =>
+/** Listens until the scope closes, which ends what is connected; answers the port. */
+const listen = (
+  server: http.Server,
+  host: string,
+  port: number,
+  endUpgraded: () => void
+): Effect.Effect<number, ListenFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<number, ListenFailed>((resume) => {
-      const onError = (error: NodeJS.ErrnoException) => {
+      server.on("error", (error: NodeJS.ErrnoException) => {
         const reason = REASON_BY_CODE[error.code ?? ""] ?? "unavailable"
         resume(Effect.fail(new ListenFailed({ reason, host, port, detail: error.message })))
-      }
-      server.once("error", onError)
+      })
       server.listen({ host, port }, () => {
-        server.off("error", onError)
         const address = server.address()
         resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : port))
       })
@@ -195,6 +219,7 @@ const listen = (server: http.Server, host: string, port: number): Effect.Effect<
     () =>
       Effect.callback<void>((resume) => {
         server.close(() => resume(Effect.void))
+        endUpgraded()
         server.closeAllConnections()
       })
   )
@@ -208,7 +233,7 @@ const serveMetrics = Effect.fnUntraced(
       response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
       response.end(PrometheusMetrics.formatUnsafe(context))
     })
-    const bound = yield* listen(server, host, port)
+    const bound = yield* listen(server, host, port, () => undefined)
     return `http://${inUrl(host)}:${bound}/metrics`
   }
 )

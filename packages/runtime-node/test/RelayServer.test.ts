@@ -1,0 +1,230 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Crypto } from "@sotto/core/Crypto"
+import * as NodeCrypto from "@sotto/runtime-node/NodeCrypto"
+import * as RelayServer from "@sotto/runtime-node/RelayServer"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Scope from "effect/Scope"
+import { once } from "node:events"
+import * as net from "node:net"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { WebSocket } from "ws"
+import * as Kit from "../../core/test/kit/relayKit.ts"
+import { overNetwork } from "./kit/overNetwork.ts"
+import { temporaryDirectory } from "./kit/temporary.ts"
+
+const get = (url: string, method = "GET") =>
+  Effect.promise(async () => {
+    const response = await fetch(url, { method })
+    return { status: response.status, body: await response.text(), headers: response.headers }
+  })
+const http = (url: string) => url.replace(/^ws/, "http")
+
+const start = (directory: string, options: Omit<RelayServer.RelayServerOptions, "directory"> = {}) =>
+  RelayServer.start({ ...options, directory })
+
+/** Runs `use` with a relay of its own scope. */
+const during = <A, E, R>(
+  directory: string,
+  use: (running: RelayServer.Running) => Effect.Effect<A, E, R>,
+  options: Omit<RelayServer.RelayServerOptions, "directory"> = {}
+) => Effect.scoped(Effect.flatMap(start(directory, options), use))
+
+/** What a WebSocket that is opened by hand comes to: how it closed, or the status that it was refused with. */
+const outcome = (url: string, options: {
+  readonly headers?: Record<string, string>
+  readonly onOpen?: (socket: WebSocket) => void
+}) =>
+  Effect.callback<{ readonly opened: boolean; readonly code: number }>((resume) => {
+    const socket = new WebSocket(url, { headers: options.headers ?? {}, perMessageDeflate: false })
+    let opened = false
+    socket.on("open", () => {
+      opened = true
+      options.onOpen?.(socket)
+    })
+    socket.on("unexpected-response", (_, response) => {
+      resume(Effect.succeed({ opened, code: response.statusCode ?? 0 }))
+      response.destroy()
+    })
+    socket.on("error", () => undefined)
+    socket.on("close", (code) => resume(Effect.succeed({ opened, code })))
+  })
+
+describe("RelayServer", () => {
+  it.layer(Layer.merge(NodeCrypto.layer, Logger.layer([])), { excludeTestServices: true })((it) => {
+    it.effect("answers health in public, and nothing else", () =>
+      Effect.gen(function*() {
+        yield* during(yield* temporaryDirectory, ({ metricsUrl, url }) =>
+          Effect.gen(function*() {
+            assert.isUndefined(metricsUrl)
+            const health = yield* get(`${http(url)}health`)
+            assert.deepStrictEqual([health.status, health.body], [200, "ok\n"])
+            assert.notMatch(JSON.stringify([...health.headers]), /sotto|node|x-powered/i)
+            assert.deepStrictEqual((yield* get(`${http(url)}health`, "HEAD")).body, "")
+            for (const path of ["", "metrics", "health/", "health?x", "status"]) {
+              const other = yield* get(`${http(url)}${path}`)
+              assert.deepStrictEqual([other.status, other.body], [404, ""], path)
+            }
+            assert.strictEqual((yield* get(`${http(url)}health`, "POST")).status, 404)
+          }))
+      }))
+
+    it.effect("metrics are on a listener of their own, without labels that name anyone", () =>
+      Effect.gen(function*() {
+        const crypto = yield* Crypto
+        yield* during(yield* temporaryDirectory, ({ metricsUrl, relay, url }) =>
+          Effect.gen(function*() {
+            const routeId = Kit.route(crypto)
+            const { client, handle } = yield* Kit.member(overNetwork(relay, url), routeId, Kit.epochKeys(crypto))
+            yield* Kit.push(client, handle, [Kit.envelope(crypto)])
+            assert.isDefined(metricsUrl)
+            const { body, status } = yield* get(metricsUrl)
+            assert.strictEqual(status, 200)
+            assert.match(body, /^sotto_relay_envelopes_total 1$/m)
+            assert.match(body, /^sotto_relay_connections 1$/m)
+            assert.notInclude(body, "127.0.0.1")
+            assert.notInclude(body, Buffer.from(routeId).toString("hex"))
+            assert.strictEqual((yield* get(metricsUrl.replace("metrics", "health"))).status, 404)
+          }), { metrics: { port: 0 } })
+      }))
+
+    it.effect("what was acknowledged is there after a restart, under the same key", () =>
+      Effect.gen(function*() {
+        const crypto = yield* Crypto
+        const directory = yield* temporaryDirectory
+        const routeId = Kit.route(crypto), keys = Kit.epochKeys(crypto)
+        const envelopes = Array.from({ length: 30 }, () => Kit.envelope(crypto, { bytes: 20_000 }))
+        const first = yield* during(directory, ({ relay, url }) =>
+          Effect.gen(function*() {
+            const { client, handle } = yield* Kit.member(overNetwork(relay, url), routeId, keys)
+            yield* Kit.push(client, handle, envelopes)
+            return relay.relayKey
+          }))
+        yield* during(directory, ({ address, relay, url }) =>
+          Effect.gen(function*() {
+            assert.deepStrictEqual(relay.relayKey, first)
+            assert.strictEqual(address, relay.address(url))
+            const client = yield* Kit.connect(overNetwork(relay, url))
+            const { handle } = yield* Kit.attach(client, routeId, keys, ["read"])
+            yield* Kit.subscribe(client, handle)
+            const received = yield* Kit.receive(client, 30)
+            assert.isTrue(Kit.sameBytes(received.map((placed) => placed.envelope), envelopes))
+          }))
+      }))
+
+    it.effect("a port in use and a directory in use are told, and leave nothing behind", () =>
+      Effect.gen(function*() {
+        const directory = yield* temporaryDirectory, other = yield* temporaryDirectory
+        yield* during(directory, ({ port }) =>
+          Effect.gen(function*() {
+            const inUse = yield* Effect.flip(during(other, () => Effect.void, { port }))
+            assert.deepStrictEqual([inUse._tag, "reason" in inUse ? inUse.reason : ""], ["ListenFailed", "in-use"])
+            assert.include(inUse.message, "--port")
+            const locked = yield* Effect.flip(during(directory, () => Effect.void))
+            assert.deepStrictEqual([locked._tag, "reason" in locked ? locked.reason : ""], [
+              "RelayStoreFailed",
+              "locked"
+            ])
+            yield* during(other, () => Effect.void)
+            const metricsInUse = yield* Effect.flip(during(other, () => Effect.void, { metrics: { port } }))
+            assert.strictEqual(metricsInUse._tag, "ListenFailed")
+            yield* during(other, () => Effect.void)
+          }))
+        const elsewhere = yield* Effect.flip(during(other, () => Effect.void, { host: "192.0.2.1" }))
+        assert.deepStrictEqual("reason" in elsewhere ? elsewhere.reason : "", "address")
+      }))
+
+    it.effect("routes without the key that they were opened under are no relay to start", () =>
+      Effect.gen(function*() {
+        const crypto = yield* Crypto
+        const directory = yield* temporaryDirectory
+        yield* during(directory, ({ relay, url }) =>
+          Kit.member(overNetwork(relay, url), Kit.route(crypto), Kit.epochKeys(crypto)))
+        const database = new DatabaseSync(join(directory, "sotto.db"))
+        database.exec("DELETE FROM secret")
+        database.close()
+        for (let i = 0; i < 2; i++) {
+          assert.strictEqual(
+            (yield* Effect.flip(during(directory, () =>
+              Effect.void)))._tag,
+            "RelayIdentityUnreadable"
+          )
+        }
+      }))
+
+    it.effect("the end tells clients, answers what was taken, and frees port and directory", () =>
+      Effect.gen(function*() {
+        const crypto = yield* Crypto
+        const directory = yield* temporaryDirectory
+        const scope = yield* Scope.make()
+        const { port, relay, url } = yield* Scope.provide(start(directory), scope)
+        const { client, handle } = yield* Kit.member(overNetwork(relay, url), Kit.route(crypto), Kit.epochKeys(crypto))
+        // One that never says anything, one whose upgrade never ends.
+        const silent = new WebSocket(url)
+        yield* Effect.promise(() => once(silent, "open"))
+        const half = net.connect(port, "127.0.0.1")
+        yield* Effect.promise(() => once(half, "connect"))
+        half.write("GET / HTTP/1.1\r\nHost: x\r\n")
+        yield* client.send({ _tag: "Push", handle, request: 5, envelopes: [Kit.envelope(crypto)] })
+        yield* Kit.settle
+        yield* Effect.raceFirst(Scope.close(scope, Exit.void), Effect.as(Effect.sleep("20 seconds"), "stuck")).pipe(
+          Effect.map((result) => assert.notStrictEqual(result, "stuck"))
+        )
+        const goAway = yield* client.take("GoAway")
+        assert.isAtLeast(goAway.retryAfterMillis, 1)
+        yield* client.ended
+        const again = yield* during(directory, ({ relay }) => Effect.succeed(relay.relayKey), { port })
+        assert.deepStrictEqual(again, relay.relayKey)
+        half.destroy()
+      }))
+
+    it.effect("text, messages that are too large, and headers that are, end the connection", () =>
+      Effect.gen(function*() {
+        yield* during(yield* temporaryDirectory, ({ url }) =>
+          Effect.gen(function*() {
+            const text = yield* outcome(url, { onOpen: (socket) => socket.send("hello") })
+            assert.deepStrictEqual(text, { opened: true, code: 1003 })
+            const large = yield* outcome(url, { onOpen: (socket) => socket.send(new Uint8Array(3 * 1024 * 1024)) })
+            assert.deepStrictEqual(large, { opened: true, code: 1009 })
+            assert.strictEqual((yield* outcome(url, { headers: { "x-long": "x".repeat(10_000) } })).code, 431)
+            assert.strictEqual((yield* get(`${http(url)}health`)).status, 200)
+          }))
+      }))
+
+    it.effect("an address with too many strangers is refused before the upgrade", () =>
+      Effect.gen(function*() {
+        yield* during(yield* temporaryDirectory, ({ url }) =>
+          Effect.gen(function*() {
+            const first = new WebSocket(url)
+            yield* Effect.promise(() => once(first, "open"))
+            assert.deepStrictEqual(yield* outcome(url, {}), { opened: false, code: 429 })
+            first.terminate()
+          }), { settings: { limits: { unauthenticatedPerAddressMax: 1 } } })
+      }))
+
+    it.effect("a client's address is the proxy's word only when the proxy is trusted", () =>
+      Effect.gen(function*() {
+        const from = (address: string) => ({ headers: { "x-forwarded-for": `203.0.113.9, ${address}` } })
+        const settings = { limits: { unauthenticatedPerAddressMax: 1 } }
+        yield* during(yield* temporaryDirectory, ({ url }) =>
+          Effect.gen(function*() {
+            const first = new WebSocket(url, from("198.51.100.1"))
+            yield* Effect.promise(() => once(first, "open"))
+            assert.strictEqual((yield* outcome(url, from("198.51.100.1"))).code, 429)
+            const second = yield* outcome(url, { ...from("198.51.100.2"), onOpen: (socket) => socket.close() })
+            assert.isTrue(second.opened)
+            first.terminate()
+          }), { settings, trustProxy: true })
+        yield* during(yield* temporaryDirectory, ({ url }) =>
+          Effect.gen(function*() {
+            const first = new WebSocket(url, from("198.51.100.1"))
+            yield* Effect.promise(() => once(first, "open"))
+            assert.strictEqual((yield* outcome(url, from("198.51.100.2"))).code, 429)
+            first.terminate()
+          }), { settings })
+      }))
+  })
+})

@@ -181,27 +181,24 @@ const admission = (engine: Engine, token: string | null): Effect.Effect<void, Un
 type AttachPayload = Parameters<Handlers["Attach"]>[0]
 
 const attach = Effect.fnUntraced(function*(engine: Engine, session: Session.Session, payload: AttachPayload) {
-  const [state, hub] = yield* withStore(engine, Hub.reload(engine, payload.route))
-  const current = payload.epoch === state.epoch
-  const past = current ? undefined : state.past.find(({ epoch }) => epoch === payload.epoch)
-  if (!current && past === undefined) {
-    return yield* new Unauthorized({
-      detail: payload.epoch > state.epoch ? "the relay does not have this epoch yet" : "this epoch is over"
-    })
+  for (;;) {
+    const [state, hub] = yield* withStore(engine, Hub.reload(engine, payload.route))
+    const current = payload.epoch === state.epoch
+    const past = current ? undefined : state.past.find(({ epoch }) => epoch === payload.epoch)
+    if (!current && past === undefined) {
+      return yield* new Unauthorized({
+        detail: payload.epoch > state.epoch ? "the relay does not have this epoch yet" : "this epoch is over"
+      })
+    }
+    const proved = proofs(engine, session, payload, past === undefined ? state.keys : { read: past.read })
+    if (Result.isFailure(proved)) return yield* proved.failure
+    const { opHash } = state
+    const [read, write] = [proved.success.has("read"), proved.success.has("write")]
+    // Another connection may have opened the route's hub since this one was made.
+    if (!Hub.isCurrent(engine, hub)) continue
+    const added = Session.addHandle(engine, session, { hub, epoch: payload.epoch, opHash, read, write, ended: past })
+    return Result.isSuccess(added) ? attached(engine, added.success, state) : yield* added.failure
   }
-  const proved = proofs(engine, session, payload, past === undefined ? state.keys : { read: past.read })
-  if (Result.isFailure(proved)) return yield* proved.failure
-  const capabilities = proved.success
-  const added = Session.addHandle(engine, session, {
-    hub,
-    epoch: payload.epoch,
-    opHash: state.opHash,
-    read: capabilities.has("read"),
-    write: capabilities.has("write"),
-    ended: past
-  })
-  if (Result.isFailure(added)) return yield* added.failure
-  return attached(engine, added.success, state)
 })
 
 /** The capabilities that were proved. Of an epoch that is over only `read` counts, and it has to be there. */

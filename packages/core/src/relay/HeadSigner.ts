@@ -32,7 +32,7 @@ export interface HeadSigner {
 const REUSE_MILLIS = 5000
 
 export const make = (
-  crypto: Crypto["Service"],
+  crypto: { readonly signature: Pick<Crypto["Service"]["signature"], "sign"> },
   relay: { readonly relayKey: RelayKey; readonly signing: Secret.Secret }
 ): HeadSigner => {
   const sign = (route: RouteId, { chain, lowest, position }: LogState, millis: number): Head => {

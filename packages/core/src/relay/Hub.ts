@@ -152,6 +152,9 @@ const refresh = (engine: Engine, hub: Hub, state: RouteState): void => {
   wake(engine, hub)
 }
 
+/** No other hub stands for this route. */
+export const isCurrent = (engine: Engine, hub: Hub): boolean => (engine.hubByRoute.get(hub.routeHex) ?? hub) === hub
+
 export const attach = (engine: Engine, handle: Handle): void => {
   handle.hub.handles.add(handle)
   engine.hubByRoute.set(handle.hub.routeHex, handle.hub)

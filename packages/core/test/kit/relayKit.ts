@@ -67,7 +67,7 @@ export const epochKeys = (crypto: Crypto["Service"], epoch = 1): EpochKeys => {
   }
 }
 
-export const route = (crypto: Crypto["Service"]) => RouteId.make(crypto.random(32))
+export const route = (crypto: Pick<Crypto["Service"], "random">) => RouteId.make(crypto.random(32))
 export const tag = (crypto: Crypto["Service"]) => AckTag.make(crypto.random(16))
 export const position = (n: number) => Position.make(n)
 export const lane = (n: number) => Lane.make(new Uint8Array(8).fill(n))

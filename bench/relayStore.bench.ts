@@ -3,10 +3,10 @@
  * route, a hundred and ten thousand; what one costs in CPU and on disk; pages read. The directory lies in the checkout,
  * so that the sync to disk is a real one. CPU is the figure to compare between machines: the disk decides the rest.
  */
-import { RelayStore } from "@sotto/core/relay/RelayStore"
+import type { RelayStore } from "@sotto/core/relay/RelayStore"
+import * as NodeRelayStore from "@sotto/runtime-node/NodeRelayStore"
 import * as Id from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
-import * as NodeRelayStore from "@sotto/runtime-node/NodeRelayStore"
 import * as Effect from "effect/Effect"
 import { createHash, randomBytes } from "node:crypto"
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs"
@@ -107,6 +107,20 @@ const appends = (routes: number, envelopeBytes: number): Promise<Appends> =>
     return { routes, envelopeBytes, ...measured, diskBytes: statSync(join(directory, "sotto.db")).size / APPENDS }
   })
 
+const readAll = Effect.fnUntraced(function*(store: RelayStore["Service"], route: Id.RouteId, limit: number) {
+  let envelopes = 0
+  let pages = 0
+  let after = Id.Position.make(0)
+  for (;;) {
+    const page = yield* store.read({ route, after, lanes: [], limit, bytesMax: Limit.pageBytesMax })
+    envelopes += page.envelopes.length
+    pages++
+    const last = page.envelopes.at(-1)
+    if (!page.more || last === undefined) return { envelopes, pages }
+    after = last.position
+  }
+})
+
 const pages = (pageEnvelopes: number): Promise<Pages> =>
   inDirectory((directory) =>
     Effect.runPromise(Effect.scoped(Effect.gen(function*() {
@@ -131,14 +145,9 @@ const pages = (pageEnvelopes: number): Promise<Pages> =>
       let count = 0
       while (performance.now() - start < READ_MILLIS) {
         for (const route of routes) {
-          let after = Id.Position.make(0)
-          for (;;) {
-            const page = yield* store.read({ route, after, lanes: [], limit: pageEnvelopes, bytesMax: Limit.pageBytesMax })
-            read += page.envelopes.length
-            count++
-            if (!page.more) break
-            after = page.envelopes.at(-1)?.position ?? after
-          }
+          const all = yield* readAll(store, route, pageEnvelopes)
+          read += all.envelopes
+          count += all.pages
         }
       }
       const seconds = (performance.now() - start) / 1000
@@ -168,7 +177,9 @@ export const run = async (options: { readonly json: boolean }): Promise<void> =>
   console.log("   routes     bytes  appends/s  CPU µs  on disk  loop delay p50, p99, max (ms)")
   for (const each of written) {
     console.log(
-      `${String(each.routes).padStart(9)} ${String(each.envelopeBytes).padStart(9)} ${String(each.perSecond).padStart(10)}` +
+      `${String(each.routes).padStart(9)} ${String(each.envelopeBytes).padStart(9)} ${
+        String(each.perSecond).padStart(10)
+      }` +
         `${show(each.cpuMicros).slice(1)}${show(each.diskBytes)} ${show(each.blockedMillisP50)}` +
         `${show(each.blockedMillisP99)}${show(each.blockedMillisMax)}`
     )

@@ -7,9 +7,9 @@
  */
 import { Crypto } from "@sotto/core/Crypto"
 import { RelayStore, type RelayStoreFailed } from "@sotto/core/relay/RelayStore"
+import * as Bytes from "@sotto/schema/Bytes"
 import { Position, type RouteId } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
-import * as Bytes from "@sotto/schema/Bytes"
 import { QuotaExceeded, UnknownRoute } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -33,6 +33,8 @@ export interface NodeRelayStoreOptions {
   readonly pagesMax?: number
 }
 
+const CACHE_KIB = 16 * 1024
+
 type Service = RelayStore["Service"]
 type SetEpoch = Parameters<Service["setEpoch"]>[0]
 
@@ -42,31 +44,35 @@ export const make = Effect.fn("NodeRelayStore.make")(function*(
   crypto: Pick<Crypto["Service"], "sha256">
 ): Effect.fn.Return<Service, RelayStoreFailed, Scope.Scope> {
   const sqlite = yield* Effect.mapError(
-    NodeSqlite.open({ cacheKib: 16 * 1024, ...options, applicationId: APPLICATION_ID, migrations: MIGRATIONS }),
+    NodeSqlite.open({ cacheKib: CACHE_KIB, ...options, applicationId: APPLICATION_ID, migrations: MIGRATIONS }),
     GroupCommit.failed
   )
   const { database } = sqlite
-  const routes = yield* Effect.mapError(NodeSqlite.attempt("open", () => RouteTable.make(database)), GroupCommit.failed)
+  const routes = yield* Effect.mapError(
+    NodeSqlite.attempt("open", () => new RouteTable.RouteTable(database)),
+    GroupCommit.failed
+  )
   const group = yield* GroupCommit.make(sqlite, {
-    beforeCommit: routes.save,
-    committed: routes.settle,
-    rolledBack: routes.discard
+    beforeCommit: () => routes.save(),
+    committed: () => routes.settle(),
+    rolledBack: () => routes.discard()
   })
-  const envelopes = EnvelopeTable.make(database, crypto, routes)
+  const envelopes = new EnvelopeTable.EnvelopeTable(database, crypto, routes)
   const tags = TagTable.make(database)
-  const sweep = Sweep.make(database, group, { routes, envelopes, tags })
+  const sweep = new Sweep.Sweep(database, group, { routes, envelopes, tags })
+  return RelayStore.of({
+    ...makeReads(routes, envelopes),
+    ...makeWrites(group, routes, envelopes, tags),
+    sweep: sweep.run,
+    totals: Effect.sync(() => routes.totals()),
+    secret: makeSecret(database, group)
+  })
+})
 
-  /** A write to a route that must be there. */
-  const writeTo = <A, E = never>(
-    operation: string,
-    id: RouteId,
-    weightBytes: number,
-    write: (route: RouteTable.Route) => Result.Result<() => A, E>
-  ) =>
-    group.submit(operation, weightBytes, (): Result.Result<() => A, E | UnknownRoute> => {
-      const route = routes.find(id)
-      return route === undefined ? Result.fail(new UnknownRoute()) : write(route)
-    })
+const makeReads = (
+  routes: RouteTable.RouteTable,
+  envelopes: EnvelopeTable.EnvelopeTable
+): Pick<Service, "route" | "read"> => {
   /** A read of a route that must be there. */
   const readFrom = <A>(operation: string, id: RouteId, read: (route: RouteTable.Route) => A) =>
     Effect.flatMap(
@@ -80,14 +86,35 @@ export const make = Effect.fn("NodeRelayStore.make")(function*(
       (answer): Effect.Effect<A, UnknownRoute> =>
         answer === undefined ? Effect.fail(new UnknownRoute()) : Effect.succeed(answer.found)
     )
+  return {
+    route: (id) => readFrom("route", id, RouteTable.stateOf),
+    read: (page) => readFrom("read", page.route, (route) => envelopes.read(route, page))
+  }
+}
 
-  return RelayStore.of({
+const makeWrites = (
+  group: GroupCommit.GroupCommit,
+  routes: RouteTable.RouteTable,
+  envelopes: EnvelopeTable.EnvelopeTable,
+  tags: TagTable.TagTable
+): Pick<Service, "open" | "append" | "setEpoch" | "ack" | "prune"> => {
+  /** A write to a route that must be there. */
+  const writeTo = <A, E = never>(
+    operation: string,
+    id: RouteId,
+    weightBytes: number,
+    write: (route: RouteTable.Route) => Result.Result<() => A, E>
+  ) =>
+    group.submit(operation, weightBytes, (): Result.Result<() => A, E | UnknownRoute> => {
+      const route = routes.find(id)
+      return route === undefined ? Result.fail(new UnknownRoute()) : write(route)
+    })
+  return {
     open: (opened) =>
       group.submit("open", 0, () => {
         const route = routes.find(opened.route) ?? routes.open(opened)
         return Result.succeed(() => RouteTable.stateOf(route))
       }),
-    route: (id) => readFrom("route", id, RouteTable.stateOf),
     append: ({ envelopes: incoming, expiresMillis, nowMillis, route: id }) =>
       writeTo("append", id, incoming.reduce((sum, { bytes }) => sum + bytes.length, 0), (route) => {
         const placed = envelopes.append(route, incoming, nowMillis, expiresMillis ?? RouteTable.NEVER)
@@ -99,7 +126,6 @@ export const make = Effect.fn("NodeRelayStore.make")(function*(
           lowest: Position.make(route.lowest)
         }))
       }),
-    read: (page) => readFrom("read", page.route, (route) => envelopes.read(route, page)),
     setEpoch: (change) =>
       writeTo("setEpoch", change.route, 0, (route) => {
         const changed = changeEpoch(routes, route, change)
@@ -114,12 +140,9 @@ export const make = Effect.fn("NodeRelayStore.make")(function*(
       writeTo("prune", id, 0, (route) => {
         const found = envelopes.prune(route, ids, nowMillis, expiresMillis)
         return Result.succeed(() => found)
-      }),
-    sweep,
-    totals: Effect.sync(routes.totals),
-    secret: makeSecret(database, group)
-  })
-})
+      })
+  }
+}
 
 const changeEpoch = (routes: RouteTable.RouteTable, route: RouteTable.Route, change: SetEpoch): boolean => {
   const expected = route.epoch === change.before && Bytes.equals(route.opHash, change.previousOpHash)

@@ -159,14 +159,19 @@ const recognise = (database: DatabaseSync, options: Options): number => {
   if (applicationId !== options.applicationId) return fail("foreign", "holds the data of something else")
   if (typeof version !== "number" || version < 1) return fail("corrupt", "has no version in its data file")
   if (version > options.migrations.length) {
-    return fail("version", `was written by a newer release (schema ${version}, this one knows ${options.migrations.length})`)
+    return fail(
+      "version",
+      `was written by a newer release (schema ${version}, this one knows ${options.migrations.length})`
+    )
   }
   return version
 }
 
 const configure = (database: DatabaseSync, options: Options, isNew: boolean): void => {
   if (isNew) database.exec(`PRAGMA page_size = ${PAGE_BYTES}`)
-  database.exec(`PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = ${-(options.cacheKib ?? 8192)}`)
+  database.exec(
+    `PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = ${-(options.cacheKib ?? 8192)}`
+  )
   if (pragma(database, "journal_mode = WAL") !== "wal") {
     throw new SqliteFailed({
       reason: "unavailable",
@@ -184,7 +189,9 @@ const configure = (database: DatabaseSync, options: Options, isNew: boolean): vo
 const check = (database: DatabaseSync, path: string, options: Options): void => {
   if (statSync(path).size > (options.checkBytesMax ?? CHECK_BYTES_MAX)) return
   const found = pragma(database, "quick_check(1)")
-  if (found !== "ok") throw new SqliteFailed({ reason: "corrupt", operation: "open", detail: `${path}: ${String(found)}` })
+  if (found !== "ok") {
+    throw new SqliteFailed({ reason: "corrupt", operation: "open", detail: `${path}: ${String(found)}` })
+  }
 }
 
 /** All missing steps, the file's owner and its version in one transaction. */
@@ -194,7 +201,9 @@ const migrate = (database: DatabaseSync, options: Options, version: number): voi
   database.exec("BEGIN IMMEDIATE")
   try {
     for (const step of missing) database.exec(step)
-    database.exec(`PRAGMA application_id = ${options.applicationId}; PRAGMA user_version = ${options.migrations.length}`)
+    database.exec(
+      `PRAGMA application_id = ${options.applicationId}; PRAGMA user_version = ${options.migrations.length}`
+    )
     database.exec("COMMIT")
   } catch (cause) {
     if (database.isTransaction) database.exec("ROLLBACK")
@@ -246,35 +255,29 @@ export const failureOf = (operation: string, cause: unknown): SqliteFailed | und
 const codeOf = (cause: unknown): number | undefined =>
   cause instanceof Error && "errcode" in cause && typeof cause.errcode === "number" ? cause.errcode : undefined
 
-/** By result code (sqlite.org/rescode.html): the extended ones where they say more than the primary one. */
-const reasonOf = (code: number): Reason | undefined => {
-  switch (code) {
-    case 8202: // IOERR_DATA: a checksum of the file system or a shim
-    case 8458: // IOERR_CORRUPTFS
-      return "corrupt"
-    case 4874: // IOERR_SHMSIZE: the index of the log cannot grow
-    case 5386: // IOERR_SHMMAP
-      return "full"
-  }
-  switch (code & 0xff) {
-    case 3: // PERM
-    case 8: // READONLY
-      return "permission"
-    case 5: // BUSY
-    case 6: // LOCKED
-      return "locked"
-    case 7: // NOMEM
-    case 10: // IOERR
-    case 14: // CANTOPEN
-    case 15: // PROTOCOL
-    case 22: // NOLFS
-      return "unavailable"
-    case 11: // CORRUPT
-    case 26: // NOTADB
-      return "corrupt"
-    case 13: // FULL
-      return "full"
-    default: // ERROR, CONSTRAINT, MISMATCH, MISUSE, RANGE …: our statement is wrong
-      return undefined
-  }
-}
+/** By primary result code (sqlite.org/rescode.html). Any other says that our statement is wrong. */
+const REASON_BY_CODE: ReadonlyMap<number, Reason> = new Map<number, Reason>([
+  [3, "permission"], // PERM
+  [5, "locked"], // BUSY
+  [6, "locked"], // LOCKED
+  [7, "unavailable"], // NOMEM
+  [8, "permission"], // READONLY
+  [10, "unavailable"], // IOERR
+  [11, "corrupt"], // CORRUPT
+  [13, "full"], // FULL
+  [14, "unavailable"], // CANTOPEN
+  [15, "unavailable"], // PROTOCOL
+  [22, "unavailable"], // NOLFS
+  [26, "corrupt"] // NOTADB
+])
+
+/** By extended code, where it says more than the primary one. */
+const REASON_BY_EXTENDED_CODE: ReadonlyMap<number, Reason> = new Map<number, Reason>([
+  [4874, "full"], // IOERR_SHMSIZE: the index of the log cannot grow
+  [5386, "full"], // IOERR_SHMMAP
+  [8202, "corrupt"], // IOERR_DATA: a checksum of the file system
+  [8458, "corrupt"] // IOERR_CORRUPTFS
+])
+
+const reasonOf = (code: number): Reason | undefined =>
+  REASON_BY_EXTENDED_CODE.get(code) ?? REASON_BY_CODE.get(code & 0xff)

@@ -19,7 +19,8 @@ export interface NodeStoreOptions {
   readonly pagesMax?: number
 }
 
-const failed = ({ detail, operation, reason }: NodeSqlite.SqliteFailed) => new StoreFailed({ reason, operation, detail })
+const failed = ({ detail, operation, reason }: NodeSqlite.SqliteFailed) =>
+  new StoreFailed({ reason, operation, detail })
 
 /** Opens the directory's store; it is closed with the scope. */
 export const make = Effect.fn("NodeStore.make")(function*(
@@ -35,7 +36,9 @@ export const make = Effect.fn("NodeStore.make")(function*(
   const inRange = "SELECT key, value FROM pair WHERE key >= ? AND key < ? ORDER BY key"
   const ascending = database.prepare(`${inRange} ASC LIMIT ?`)
   const descending = database.prepare(`${inRange} DESC LIMIT ?`)
-  const put = database.prepare("INSERT INTO pair (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+  const put = database.prepare(
+    "INSERT INTO pair (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+  )
   const remove = database.prepare("DELETE FROM pair WHERE key = ?")
   return Store.of({
     get: (key) =>

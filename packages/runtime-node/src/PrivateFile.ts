@@ -96,7 +96,9 @@ export const readPrivate = (file: string, bytesMax: number): Uint8Array | Refusa
     const stat = fs.fstatSync(descriptor)
     if (!stat.isFile()) return { reason: "unavailable", detail: `${file} is not a file` }
     if (hasModes && (stat.mode & OTHERS) !== 0) return exposed(file, stat.mode)
-    if (stat.size > bytesMax) return { reason: "unavailable", detail: `${file} has ${stat.size} bytes: not one of ours` }
+    if (stat.size > bytesMax) {
+      return { reason: "unavailable", detail: `${file} has ${stat.size} bytes: not one of ours` }
+    }
     return new Uint8Array(fs.readFileSync(descriptor))
   } catch (cause) {
     return refusalOf(cause)

@@ -27,48 +27,53 @@ const bytesOf = (data: RawData): Uint8Array => {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
 }
 
+/** Fibers that wait for something, and are woken all at once. */
+const makeWaiting = () => {
+  let waiting: Array<() => void> = []
+  const wait = Effect.callback<void>((resume) => {
+    const wake = () => resume(Effect.void)
+    waiting.push(wake)
+    return Effect.sync(() => {
+      waiting = waiting.filter((each) => each !== wake)
+    })
+  })
+  const wake = () => {
+    if (waiting.length === 0) return
+    const woken = waiting
+    waiting = []
+    for (const each of woken) each()
+  }
+  return { wait, wake }
+}
+
 /** The connection; the socket's handlers are set at once, so that nothing that arrives is missed. */
 export const fromWebSocket = (socket: WebSocket, remoteAddress: string): Connection => {
+  const readers = makeWaiting(), writers = makeWaiting()
   let unread: Array<Uint8Array> = []
   let unreadBytes = 0
   let ended: ConnectionClosed | undefined
-  let wakeReader: (() => void) | undefined
-  const writers: Array<() => void> = []
 
-  const wakeWriters = () => {
-    for (const wake of writers.splice(0)) wake()
-  }
   const end = (clean: boolean, detail: string) => {
     ended ??= new ConnectionClosed({ clean, detail })
-    wakeReader?.()
-    wakeWriters()
+    readers.wake()
+    writers.wake()
   }
-
   socket.on("message", (data, isBinary) => {
+    if (ended !== undefined) return
     if (!isBinary) {
       socket.close(1003, "binary messages only")
       end(false, "a text message")
       return
     }
-    if (ended !== undefined) return
     const message = bytesOf(data)
     unread.push(message)
     unreadBytes += message.length
     if (unreadBytes >= UNREAD_BYTES_MAX) socket.pause()
-    wakeReader?.()
+    readers.wake()
   })
   socket.on("close", (code) => end(code === 1000 || code === 1001, `closed with ${code}`))
   socket.on("error", (error) => end(false, error.message))
 
-  const arrival = Effect.callback<void>((resume) => {
-    wakeReader = () => {
-      wakeReader = undefined
-      resume(Effect.void)
-    }
-    return Effect.sync(() => {
-      wakeReader = undefined
-    })
-  })
   const receive: Connection["receive"] = Effect.suspend(() => {
     const taken = unread
     if (Arr.isArrayNonEmpty(taken)) {
@@ -77,31 +82,20 @@ export const fromWebSocket = (socket: WebSocket, remoteAddress: string): Connect
       if (socket.isPaused) socket.resume()
       return Effect.succeed(taken)
     }
-    return ended === undefined ? Effect.andThen(arrival, receive) : Effect.fail(ended)
+    return ended === undefined ? Effect.andThen(readers.wait, receive) : Effect.fail(ended)
   })
 
-  const room = Effect.flatMap(
-    Effect.callback<void>((resume) => {
-      const wake = () => resume(Effect.void)
-      writers.push(wake)
-      return Effect.sync(() => {
-        const at = writers.indexOf(wake)
-        if (at >= 0) writers.splice(at, 1)
-      })
-    }),
-    () => ended === undefined ? Effect.void : Effect.fail(ended)
-  )
   const isFull = () => socket.bufferedAmount > Limit.outboundBytesMax
   const sent = () => {
-    if (writers.length > 0 && !isFull()) wakeWriters()
+    if (!isFull()) writers.wake()
   }
+  const room = Effect.flatMap(writers.wait, () => ended === undefined ? Effect.void : Effect.fail(ended))
   const send: Connection["send"] = (message) =>
     Effect.suspend(() => {
       if (ended !== undefined) return Effect.fail(ended)
       socket.send(message, sent)
       return isFull() ? room : Effect.void
     })
-
   return { receive, send, remoteAddress }
 }
 

@@ -4,7 +4,7 @@ import { Keystore, type KeystoreFailed } from "@sotto/core/Keystore"
 import * as NodeCrypto from "@sotto/runtime-node/NodeCrypto"
 import * as NodeKeystore from "@sotto/runtime-node/NodeKeystore"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -31,7 +31,8 @@ const within = <A, E>(layer: Layer.Layer<Keystore, KeystoreFailed, Crypto>, use:
   Effect.provide(use, layer, { local: true })
 const seal = Keystore.use((keystore) => keystore.seal("device", secret))
 const open = (sealed: Uint8Array, name = "device") => Keystore.use((keystore) => keystore.open(name, sealed))
-const reason = <A, R>(effect: Effect.Effect<A, KeystoreFailed, R>) => Effect.map(Effect.flip(effect), (error) => error.reason)
+const reason = <A, R>(effect: Effect.Effect<A, KeystoreFailed, R>) =>
+  Effect.map(Effect.flip(effect), (error) => error.reason)
 
 describe("NodeKeystore", () => {
   it.layer(NodeCrypto.layer)((it) => {
@@ -79,7 +80,9 @@ describe("NodeKeystore", () => {
         yield* within(at(path), seal)
         const text = readFileSync(path, "utf8")
         const flipped = text.replace(/.(?=.{20}\n)/, (digit) => digit === "0" ? "1" : "0")
-        for (const damaged of ["", "hello", text.slice(0, 40), flipped, text.replace("key-1", "key-2"), "x".repeat(5000)]) {
+        for (
+          const damaged of ["", "hello", text.slice(0, 40), flipped, text.replace("key-1", "key-2"), "x".repeat(5000)]
+        ) {
           writeFileSync(path, damaged)
           assert.include(["damaged", "unreadable"], yield* reason(within(at(path), seal)))
           assert.strictEqual(readFileSync(path, "utf8"), damaged)

@@ -1,9 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Store } from "@sotto/core/Store"
+import type { Store } from "@sotto/core/Store"
 import * as NodeRelayStore from "@sotto/runtime-node/NodeRelayStore"
 import * as NodeStore from "@sotto/runtime-node/NodeStore"
 import * as Effect from "effect/Effect"
-import { chmodSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync, closeSync } from "node:fs"
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -37,7 +48,9 @@ describe("NodeStore", () => {
       yield* Effect.scoped(Effect.gen(function*() {
         yield* put(yield* open(directory), 1, key(1))
         assert.strictEqual(modeOf(directory), "700")
-        for (const file of ["sotto.db", "sotto.db-wal", "lock"]) assert.strictEqual(modeOf(join(directory, file)), "600", file)
+        for (const file of ["sotto.db", "sotto.db-wal", "lock"]) {
+          assert.strictEqual(modeOf(join(directory, file)), "600", file)
+        }
       }))
       chmodSync(directory, 0o755)
       chmodSync(database(directory), 0o644)
@@ -65,7 +78,10 @@ describe("NodeStore", () => {
         assert.strictEqual(failure.reason, "locked")
         yield* put(store, 1, key(7))
       }))
-      assert.deepStrictEqual(yield* Effect.scoped(Effect.flatMap(open(directory), (store) => store.get(key(1)))), key(7))
+      assert.deepStrictEqual(
+        yield* Effect.scoped(Effect.flatMap(open(directory), (store) => store.get(key(1)))),
+        key(7)
+      )
     }))
 
   it.effect("a relay's directory is refused, and a device's by the relay", () =>
@@ -84,10 +100,12 @@ describe("NodeStore", () => {
 
   it.effect("another program's database, a newer release's and a file that is none are told apart and not changed", () =>
     Effect.gen(function*() {
-      for (const [reason, statements] of [
-        ["foreign", "CREATE TABLE recipe (name TEXT)"],
-        ["version", `PRAGMA application_id = ${0x536f_4476}; PRAGMA user_version = 99`]
-      ] as const) {
+      for (
+        const [reason, statements] of [
+          ["foreign", "CREATE TABLE recipe (name TEXT)"],
+          ["version", `PRAGMA application_id = ${0x536f_4476}; PRAGMA user_version = 99`]
+        ] as const
+      ) {
         const directory = yield* temporaryDirectory
         mkdirSync(directory, { mode: 0o700 })
         const other = new DatabaseSync(database(directory))

@@ -2,7 +2,7 @@
  * What every `Store` Layer must do (core/src/Store.ts), as cases that know no test runner: `storeConformance` runs them
  * under Vitest, and a page can run them in a browser. A case dies with what it found.
  */
-import { Store } from "@sotto/core/Store"
+import { type Pair, type Range, Store, type Write } from "@sotto/core/Store"
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
@@ -79,7 +79,18 @@ export const storeCases: ReadonlyArray<StoreCase> = [
   {
     title: "keys are ordered by bytes, and a prefix comes before what it begins",
     run: Effect.gen(function*() {
-      const ordered = [key(0), key(0, 0), key(0, 255), key(1), key(1, 0, 0), key(9), key(10), key(127), key(128), key(255)]
+      const ordered = [
+        key(0),
+        key(0, 0),
+        key(0, 255),
+        key(1),
+        key(1, 0, 0),
+        key(9),
+        key(10),
+        key(127),
+        key(128),
+        key(255)
+      ]
       const shuffled = [7, 2, 9, 0, 5, 3, 8, 1, 6, 4].flatMap((i) => ordered[i] ?? [])
       yield* commit(shuffled.map((at) => ({ key: at, value: at })))
       same(keysOf(yield* scan()), ordered, "ascending")
@@ -160,7 +171,11 @@ export const storeCases: ReadonlyArray<StoreCase> = [
       same(read !== undefined && Bytes.equals(read, large), true, "the large value")
       const pairs = yield* scan({ to: key(1) })
       same(pairs.length, 10_000, "pairs")
-      same(pairs.every((pair, i) => Bytes.equals(pair.key, Bytes.u32(i)) && Bytes.equals(pair.value, Bytes.u64(i))), true, "order")
+      same(
+        pairs.every((pair, i) => Bytes.equals(pair.key, Bytes.u32(i)) && Bytes.equals(pair.value, Bytes.u64(i))),
+        true,
+        "order"
+      )
     })
   },
   {
@@ -201,25 +216,29 @@ const againstModel = Effect.gen(function*() {
   let run = 0
   for (const steps of fc.sample(script, { numRuns: 100, seed: 7 })) {
     const space = Bytes.concat(key(100), Bytes.u32(run++))
-    const inSpace = (bytes: Uint8Array) => Bytes.concat(space, bytes)
-    const model = new Map<string, { readonly key: Uint8Array; readonly value: Uint8Array }>()
+    const within = (bytes: Uint8Array) => Bytes.concat(space, bytes)
+    let model: ReadonlyArray<Pair> = []
     for (const { batch, question } of steps) {
-      yield* commit(
-        batch.map(({ key, value }) => value === undefined ? { key: inSpace(key) } : { key: inSpace(key), value })
+      const writes = batch.map(({ key, value }) =>
+        value === undefined ? { key: within(key) } : { key: within(key), value }
       )
-      for (const { key, value } of batch) {
-        if (value === undefined) model.delete(Bytes.toHex(key))
-        else model.set(Bytes.toHex(key), { key: inSpace(key), value })
-      }
-      const expected = [...model.values()]
-        .filter((pair) => Bytes.compare(pair.key, inSpace(question.from)) >= 0)
-        .filter((pair) => Bytes.compare(pair.key, inSpace(question.to)) < 0)
-        .sort((a, b) => question.reverse ? Bytes.compare(b.key, a.key) : Bytes.compare(a.key, b.key))
-        .slice(0, question.limit)
-      same(yield* scan({ ...question, from: inSpace(question.from), to: inSpace(question.to) }), expected, "pairs")
+      yield* commit(writes)
+      model = writes.reduce(applyTo, model)
+      const range = { ...question, from: within(question.from), to: within(question.to) }
+      same(yield* scan(range), select(model, range), "pairs")
     }
   }
 })
+
+const applyTo = (model: ReadonlyArray<Pair>, { key, value }: Write): ReadonlyArray<Pair> => {
+  const others = model.filter((pair) => !Bytes.equals(pair.key, key))
+  return value === undefined ? others : [...others, { key, value }].sort((a, b) => Bytes.compare(a.key, b.key))
+}
+
+const select = (model: ReadonlyArray<Pair>, { from, limit, reverse, to }: Range): ReadonlyArray<Pair> => {
+  const inside = model.filter(({ key }) => Bytes.compare(key, from) >= 0 && Bytes.compare(key, to) < 0)
+  return (reverse === true ? inside.toReversed() : inside).slice(0, limit)
+}
 
 /** Cases for a storage that outlives its store. */
 export const reopenCases: ReadonlyArray<ReopenCase> = [

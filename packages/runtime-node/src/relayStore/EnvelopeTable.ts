@@ -4,14 +4,14 @@
  *
  * A deleted envelope keeps its row without bytes, so that its id still answers with its position.
  */
-import type { Incoming, Page, RelayStore, StoredEnvelope } from "@sotto/core/relay/RelayStore"
 import type { Crypto } from "@sotto/core/Crypto"
+import type { Incoming, Page, RelayStore, StoredEnvelope } from "@sotto/core/relay/RelayStore"
 import * as Bytes from "@sotto/schema/Bytes"
 import { type EnvelopeId, Position } from "@sotto/schema/Id"
 import * as Proof from "@sotto/schema/Proof"
 import { QuotaExceeded } from "@sotto/schema/RelayError"
 import type { DatabaseSync } from "node:sqlite"
-import { bytes, integer, integerOr } from "../NodeSqlite.ts"
+import { bytes, integer, integerOr, type Row } from "../NodeSqlite.ts"
 import { NEVER, type Route, type RouteTable } from "./RouteTable.ts"
 
 type Read = Parameters<RelayStore["Service"]["read"]>[0]
@@ -20,25 +20,6 @@ type Read = Parameters<RelayStore["Service"]["read"]>[0]
 export interface Placed {
   readonly position: number
   readonly duplicate: boolean
-}
-
-export interface EnvelopeTable {
-  /** Places all, or refuses all and changes nothing. */
-  readonly append: (
-    route: Route,
-    envelopes: ReadonlyArray<Incoming>,
-    nowMillis: number,
-    expiresMillis: number
-  ) => ReadonlyArray<Placed> | QuotaExceeded
-  readonly read: (route: Route, page: Read) => Page
-  /** Answers how many of the ids were there. */
-  readonly prune: (route: Route, ids: ReadonlyArray<EnvelopeId>, nowMillis: number, expiresMillis: number) => number
-  /** Deletes at most `limit` of the rows up to `through`, the lowest first. */
-  readonly deleteThrough: (route: Route, through: number, limit: number) => number
-  /** Deletes at most `limit` expired rows above `after`, the lowest first. */
-  readonly deleteExpired: (route: Route, after: number, nowMillis: number, limit: number) => number
-  /** Forgets at most `limit` deleted rows that were appended before `knownSinceMillis`. */
-  readonly forget: (knownSinceMillis: number, limit: number) => number
 }
 
 const LIVE = "envelope INDEXED BY envelope_live WHERE gid = ? AND bytes IS NOT NULL"
@@ -70,119 +51,144 @@ const prepare = (database: DatabaseSync) => ({
   )
 })
 
-export const make = (
-  database: DatabaseSync,
-  crypto: Pick<Crypto["Service"], "sha256">,
-  routes: Pick<RouteTable, "touch">
-): EnvelopeTable => {
-  const sql = prepare(database)
+/** What an append comes to, before anything is written. */
+interface Plan {
+  readonly placed: ReadonlyArray<Placed>
+  readonly fresh: ReadonlyArray<Incoming>
+  readonly freshBytes: number
+}
 
-  const deleteRow = (route: Route, n: number, sizeBytes: number): void => {
-    sql.empty.run(n)
+export class EnvelopeTable {
+  readonly #sql: ReturnType<typeof prepare>
+  readonly #crypto: Pick<Crypto["Service"], "sha256">
+  readonly #routes: RouteTable
+
+  constructor(database: DatabaseSync, crypto: Pick<Crypto["Service"], "sha256">, routes: RouteTable) {
+    this.#sql = prepare(database)
+    this.#crypto = crypto
+    this.#routes = routes
+  }
+
+  /** Places all, or refuses all and changes nothing. */
+  append(
+    route: Route,
+    envelopes: ReadonlyArray<Incoming>,
+    nowMillis: number,
+    expiresMillis: number
+  ): ReadonlyArray<Placed> | QuotaExceeded {
+    const { fresh, freshBytes, placed } = this.#plan(route, envelopes)
+    if (fresh.length === 0) return placed
+    const { gid, quotaBytes, usedBytes } = route
+    if (freshBytes > 0 && usedBytes + freshBytes > quotaBytes) return new QuotaExceeded({ usedBytes, quotaBytes })
+    this.#routes.touch(route)
+    const expires = expiresMillis === NEVER ? null : expiresMillis
+    for (const { bytes, id, lane } of fresh) {
+      route.position++
+      route.chain = this.#crypto.sha256(Proof.chainLink(route.chain, id))
+      this.#sql.insert.run(gid, route.position, nowMillis, expires, lane, id, bytes)
+    }
+    route.kept += fresh.length
+    route.usedBytes += freshBytes
+    route.nextExpiryMillis = Math.min(route.nextExpiryMillis, expiresMillis)
+    return placed
+  }
+
+  #plan(route: Route, envelopes: ReadonlyArray<Incoming>): Plan {
+    const placed: Array<Placed> = []
+    const fresh: Array<Incoming> = []
+    const inBatch = envelopes.length > 1 ? new Map<string, number>() : undefined
+    let { position } = route
+    let freshBytes = 0
+    for (const envelope of envelopes) {
+      const key = inBatch === undefined ? "" : Bytes.toHex(envelope.id)
+      const row = this.#sql.known.get(route.gid, envelope.id)
+      const before = row === undefined ? inBatch?.get(key) : integer(row, "position")
+      if (before !== undefined) {
+        placed.push({ position: before, duplicate: true })
+        continue
+      }
+      position++
+      inBatch?.set(key, position)
+      placed.push({ position, duplicate: false })
+      fresh.push(envelope)
+      freshBytes += envelope.bytes.length
+    }
+    return { placed, fresh, freshBytes }
+  }
+
+  read(route: Route, { after, bytesMax, lanes, limit }: Read): Page {
+    const from = Math.max(after, route.lowest - 1)
+    const rows = lanes.length === 0
+      ? this.#sql.page.iterate(route.gid, from, limit + 1)
+      : this.#sql.pageOfLanes.iterate(route.gid, from, JSON.stringify(lanes.map(Bytes.toHex)), limit + 1)
+    const envelopes: Array<StoredEnvelope> = []
+    let sum = 0
+    let more = false
+    for (const row of rows) {
+      const body = bytes(row, "bytes")
+      sum += body.length
+      if (envelopes.length >= limit || (envelopes.length > 0 && sum > bytesMax)) {
+        more = true
+        break
+      }
+      envelopes.push({ position: Position.make(integer(row, "position")), bytes: body })
+    }
+    const { chain, lowest, position } = route
+    return { envelopes, more, position: Position.make(position), chain: chain.slice(), lowest: Position.make(lowest) }
+  }
+
+  /** Answers how many of the ids were there. */
+  prune(route: Route, ids: ReadonlyArray<EnvelopeId>, nowMillis: number, expiresMillis: number): number {
+    this.#routes.touch(route)
+    const seen = new Set<number>()
+    for (const id of ids) {
+      const row = this.#sql.byId.get(route.gid, id)
+      if (row === undefined) continue
+      const n = integer(row, "n")
+      if (seen.has(n)) continue
+      seen.add(n)
+      if (expiresMillis <= nowMillis) this.#delete(route, row)
+      else if (expiresMillis < integerOr(row, "expires_millis", NEVER)) {
+        this.#sql.expire.run(expiresMillis, n)
+        route.nextExpiryMillis = Math.min(route.nextExpiryMillis, expiresMillis)
+      }
+    }
+    this.#raiseLowest(route)
+    return seen.size
+  }
+
+  /** Deletes at most `limit` of the rows up to `through`, the lowest first. */
+  deleteThrough(route: Route, through: number, limit: number): number {
+    return this.#deleteAll(route, this.#sql.through.all(route.gid, through, limit))
+  }
+
+  /** Deletes at most `limit` expired rows above `after`, the lowest first. */
+  deleteExpired(route: Route, after: number, nowMillis: number, limit: number): number {
+    const deleted = this.#deleteAll(route, this.#sql.expired.all(route.gid, after, nowMillis, limit))
+    route.nextExpiryMillis = integerOr(this.#sql.nextExpiry.get(route.gid) ?? {}, "next", NEVER)
+    return deleted
+  }
+
+  /** Forgets at most `limit` deleted rows that were appended before `knownSinceMillis`. */
+  forget(knownSinceMillis: number, limit: number): number {
+    return Number(this.#sql.forget.run(knownSinceMillis, limit).changes)
+  }
+
+  #deleteAll(route: Route, rows: ReadonlyArray<Row>): number {
+    this.#routes.touch(route)
+    for (const row of rows) this.#delete(route, row)
+    if (rows.length > 0) this.#raiseLowest(route)
+    return rows.length
+  }
+
+  #delete(route: Route, row: Row): void {
+    this.#sql.empty.run(integer(row, "n"))
     route.kept--
-    route.usedBytes -= sizeBytes
+    route.usedBytes -= integer(row, "size")
   }
+
   /** `lowest` may have gone: looks for the one that is it now. */
-  const raiseLowest = (route: Route): void => {
-    const row = sql.lowest.get(route.gid, route.lowest)
-    route.lowest = integerOr(row ?? {}, "lowest", route.position + 1)
-  }
-  return {
-    append: (route, envelopes, nowMillis, expiresMillis) => {
-      const { gid } = route
-      let { position } = route
-      const placed: Array<Placed> = []
-      const fresh: Array<Incoming> = []
-      const inBatch = envelopes.length > 1 ? new Map<string, number>() : undefined
-      let freshBytes = 0
-      for (const envelope of envelopes) {
-        const key = inBatch === undefined ? "" : Bytes.toHex(envelope.id)
-        const row = sql.known.get(gid, envelope.id)
-        const before = row === undefined ? inBatch?.get(key) : integer(row, "position")
-        if (before !== undefined) {
-          placed.push({ position: before, duplicate: true })
-          continue
-        }
-        position++
-        inBatch?.set(key, position)
-        placed.push({ position, duplicate: false })
-        fresh.push(envelope)
-        freshBytes += envelope.bytes.length
-      }
-      if (fresh.length === 0) return placed
-      const { quotaBytes, usedBytes } = route
-      if (freshBytes > 0 && usedBytes + freshBytes > quotaBytes) return new QuotaExceeded({ usedBytes, quotaBytes })
-      routes.touch(route)
-      const expires = expiresMillis === NEVER ? null : expiresMillis
-      for (const { bytes, id, lane } of fresh) {
-        route.position++
-        route.chain = crypto.sha256(Proof.chainLink(route.chain, id))
-        sql.insert.run(gid, route.position, nowMillis, expires, lane, id, bytes)
-      }
-      route.kept += fresh.length
-      route.usedBytes += freshBytes
-      route.nextExpiryMillis = Math.min(route.nextExpiryMillis, expiresMillis)
-      return placed
-    },
-
-    read: (route, { after, bytesMax, lanes, limit }) => {
-      const from = Math.max(after, route.lowest - 1)
-      const rows = lanes.length === 0
-        ? sql.page.iterate(route.gid, from, limit + 1)
-        : sql.pageOfLanes.iterate(route.gid, from, JSON.stringify(lanes.map(Bytes.toHex)), limit + 1)
-      const envelopes: Array<StoredEnvelope> = []
-      let sum = 0
-      let more = false
-      for (const row of rows) {
-        const body = bytes(row, "bytes")
-        sum += body.length
-        if (envelopes.length >= limit || (envelopes.length > 0 && sum > bytesMax)) {
-          more = true
-          break
-        }
-        envelopes.push({ position: Position.make(integer(row, "position")), bytes: body })
-      }
-      const { chain, lowest, position } = route
-      return { envelopes, more, position: Position.make(position), chain: chain.slice(), lowest: Position.make(lowest) }
-    },
-
-    prune: (route, ids, nowMillis, expiresMillis) => {
-      routes.touch(route)
-      const seen = new Set<number>()
-      for (const id of ids) {
-        const row = sql.byId.get(route.gid, id)
-        if (row === undefined) continue
-        const n = integer(row, "n")
-        if (seen.has(n)) continue
-        seen.add(n)
-        if (expiresMillis <= nowMillis) deleteRow(route, n, integer(row, "size"))
-        else if (expiresMillis < integerOr(row, "expires_millis", NEVER)) {
-          sql.expire.run(expiresMillis, n)
-          route.nextExpiryMillis = Math.min(route.nextExpiryMillis, expiresMillis)
-        }
-      }
-      raiseLowest(route)
-      return seen.size
-    },
-
-    deleteThrough: (route, through, limit) => {
-      const rows = sql.through.all(route.gid, through, limit)
-      if (rows.length === 0) return 0
-      routes.touch(route)
-      for (const row of rows) deleteRow(route, integer(row, "n"), integer(row, "size"))
-      raiseLowest(route)
-      return rows.length
-    },
-
-    deleteExpired: (route, after, nowMillis, limit) => {
-      const rows = sql.expired.all(route.gid, after, nowMillis, limit)
-      routes.touch(route)
-      for (const row of rows) deleteRow(route, integer(row, "n"), integer(row, "size"))
-      if (rows.length > 0) raiseLowest(route)
-      route.nextExpiryMillis = integerOr(sql.nextExpiry.get(route.gid) ?? {}, "next", NEVER)
-      return rows.length
-    },
-
-    forget: (knownSinceMillis, limit) => Number(sql.forget.run(knownSinceMillis, limit).changes)
+  #raiseLowest(route: Route): void {
+    route.lowest = integerOr(this.#sql.lowest.get(route.gid, route.lowest) ?? {}, "lowest", route.position + 1)
   }
 }

@@ -9,27 +9,15 @@
  *    storage itself failed, all of them fail with that.
  * 4. Writes happen in the order of their submission.
  */
+import { RelayStoreFailed } from "@sotto/core/relay/RelayStore"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { RelayStoreFailed } from "@sotto/core/relay/RelayStore"
 import { failureOf, type Sqlite, type SqliteFailed } from "../NodeSqlite.ts"
 
 /** SQLite's failure as the relay knows it. */
 export const failed = ({ detail, operation, reason }: SqliteFailed): RelayStoreFailed =>
   new RelayStoreFailed({ reason, operation, detail })
-
-export interface GroupCommit {
-  /**
-   * Runs `write` inside a transaction; its answer is computed after the commit. `weightBytes` is what it will write, for
-   * cutting groups. An interrupted one may or may not have happened, wholly.
-   */
-  readonly submit: <A, E>(
-    operation: string,
-    weightBytes: number,
-    write: () => Result.Result<() => A, E>
-  ) => Effect.Effect<A, E | RelayStoreFailed>
-}
 
 /** What the writes keep in memory follows the transactions by these. */
 export interface Hooks {
@@ -40,11 +28,13 @@ export interface Hooks {
 }
 
 interface Pending {
-  readonly operation: string
   readonly weightBytes: number
   cancelled: boolean
+  /** Inside the transaction. */
   readonly write: () => void
+  /** After its commit. */
   readonly answer: () => void
+  /** After its rollback. */
   readonly fail: (cause: unknown) => void
 }
 
@@ -52,72 +42,34 @@ interface Pending {
 const GROUP_WRITES_MAX = 1024
 const GROUP_BYTES_MAX = 4 * 1024 * 1024
 
-/** Collects writes for `sqlite` until the scope closes; what was submitted before that is still committed. */
-export const make = (sqlite: Sqlite, hooks: Hooks): Effect.Effect<GroupCommit, never, Scope.Scope> => {
-  let pending: Array<Pending> = []
-  let scheduled = false
-  let closed = false
+export class GroupCommit {
+  readonly #sqlite: Sqlite
+  readonly #hooks: Hooks
+  #pending: Array<Pending> = []
+  #scheduled = false
+  #closed = false
 
-  const take = (): ReadonlyArray<Pending> => {
-    let count = 0
-    let bytes = 0
-    while (count < pending.length && count < GROUP_WRITES_MAX && bytes < GROUP_BYTES_MAX) {
-      bytes += pending[count]?.weightBytes ?? 0
-      count++
-    }
-    const group = pending.slice(0, count).filter((each) => !each.cancelled)
-    pending = pending.slice(count)
-    return group
+  constructor(sqlite: Sqlite, hooks: Hooks) {
+    this.#sqlite = sqlite
+    this.#hooks = hooks
   }
 
-  const attempt = (group: ReadonlyArray<Pending>): { readonly cause: unknown } | undefined => {
-    try {
-      sqlite.transaction(() => {
-        for (const each of group) each.write()
-        hooks.beforeCommit()
-      })
-    } catch (cause) {
-      hooks.rolledBack()
-      return { cause }
-    }
-    hooks.committed()
-    return undefined
-  }
-
-  const commit = (group: ReadonlyArray<Pending>): void => {
-    const failed = attempt(group)
-    if (failed === undefined) for (const each of group) each.answer()
-    else if (group.length === 1 || failureOf("commit", failed.cause) !== undefined) {
-      for (const each of group) each.fail(failed.cause)
-    } else for (const each of group) commit([each])
-  }
-
-  const flush = (): void => {
-    scheduled = false
-    const group = take()
-    if (group.length > 0) commit(group)
-    schedule()
-  }
-
-  const schedule = (): void => {
-    if (scheduled || pending.length === 0) return
-    scheduled = true
-    setImmediate(flush)
-  }
-
-  const submit: GroupCommit["submit"] = <A, E>(
+  /**
+   * Runs `write` inside a transaction; its answer is computed after the commit. `weightBytes` is what it will write, for
+   * cutting groups. An interrupted one may or may not have happened, wholly.
+   */
+  submit<A, E>(
     operation: string,
     weightBytes: number,
     write: () => Result.Result<() => A, E>
-  ) =>
-    Effect.callback<A, E | RelayStoreFailed>((resume) => {
-      if (closed) {
+  ): Effect.Effect<A, E | RelayStoreFailed> {
+    return Effect.callback<A, E | RelayStoreFailed>((resume) => {
+      if (this.#closed) {
         resume(Effect.fail(new RelayStoreFailed({ reason: "unavailable", operation, detail: "the store is closed" })))
         return
       }
       let written: Result.Result<() => A, E> | undefined
-      const each: Pending = {
-        operation,
+      const pending: Pending = {
         weightBytes,
         cancelled: false,
         write: () => {
@@ -132,16 +84,69 @@ export const make = (sqlite: Sqlite, hooks: Hooks): Effect.Effect<GroupCommit, n
           resume(failure === undefined ? Effect.die(cause) : Effect.fail(failed(failure)))
         }
       }
-      pending.push(each)
-      schedule()
+      this.#pending.push(pending)
+      this.#schedule()
       return Effect.sync(() => {
-        each.cancelled = true
+        pending.cancelled = true
       })
     })
+  }
 
-  const close = Effect.sync(() => {
-    closed = true
-    while (pending.length > 0) commit(take())
-  })
-  return Effect.as(Effect.addFinalizer(() => close), { submit })
+  /** Commits what was submitted and takes nothing more. */
+  close(): void {
+    this.#closed = true
+    while (this.#pending.length > 0) this.#commit(this.#take())
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#pending.length === 0) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#commit(this.#take())
+      this.#schedule()
+    })
+  }
+
+  #take(): ReadonlyArray<Pending> {
+    let count = 0
+    let bytes = 0
+    while (count < this.#pending.length && count < GROUP_WRITES_MAX && bytes < GROUP_BYTES_MAX) {
+      bytes += this.#pending[count]?.weightBytes ?? 0
+      count++
+    }
+    const group = this.#pending.slice(0, count).filter((each) => !each.cancelled)
+    this.#pending = this.#pending.slice(count)
+    return group
+  }
+
+  #commit(group: ReadonlyArray<Pending>): void {
+    if (group.length === 0) return
+    const failure = this.#attempt(group)
+    if (failure === undefined) { for (const each of group) each.answer() }
+    else if (group.length === 1 || failureOf("commit", failure.cause) !== undefined) {
+      for (const each of group) each.fail(failure.cause)
+    } else for (const each of group) this.#commit([each])
+  }
+
+  #attempt(group: ReadonlyArray<Pending>): { readonly cause: unknown } | undefined {
+    try {
+      this.#sqlite.transaction(() => {
+        for (const each of group) each.write()
+        this.#hooks.beforeCommit()
+      })
+    } catch (cause) {
+      this.#hooks.rolledBack()
+      return { cause }
+    }
+    this.#hooks.committed()
+    return undefined
+  }
 }
+
+/** Collects writes for `sqlite` until the scope closes; what was submitted before that is still committed. */
+export const make = (sqlite: Sqlite, hooks: Hooks): Effect.Effect<GroupCommit, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => new GroupCommit(sqlite, hooks)),
+    (group) => Effect.sync(() => group.close())
+  )

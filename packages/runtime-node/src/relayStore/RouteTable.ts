@@ -6,10 +6,10 @@
  *    many appends changed it.
  * 2. After a rollback the touched routes are forgotten, and read from disk again.
  */
+import type { PastEpoch, RouteState } from "@sotto/core/relay/RelayStore"
 import { Epoch, Position, RouteId, SigningKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
-import type { CapabilityKeys, Retention } from "@sotto/schema/Relay"
-import type { PastEpoch, RouteState } from "@sotto/core/relay/RelayStore"
+import type { CapabilityKeys, Retention, Ttl } from "@sotto/schema/Relay"
 import type { DatabaseSync } from "node:sqlite"
 import { bytes, integer, integerOr, type Row, SqliteFailed } from "../NodeSqlite.ts"
 
@@ -41,19 +41,6 @@ export interface Totals {
   readonly bytes: number
 }
 
-export interface RouteTable {
-  readonly find: (route: RouteId) => Route | undefined
-  readonly findByNumber: (gid: number) => Route | undefined
-  readonly open: (opened: Pick<RouteState, "route" | "epoch" | "keys" | "retention" | "quotaBytes">) => Route
-  readonly touch: (route: Route) => void
-  /** Writes the epoch that `route` has now; `past` whole. */
-  readonly saveEpoch: (route: Route) => void
-  readonly save: () => void
-  readonly settle: () => void
-  readonly discard: () => void
-  readonly totals: () => Totals
-}
-
 /** Routes kept in memory; about a kilobyte each. */
 const CACHED_MAX = 10_000
 
@@ -72,116 +59,150 @@ export const stateOf = (route: Route): RouteState => ({
   past: route.past.slice()
 })
 
-const keyOf = (route: Uint8Array): string => Buffer.from(route.buffer, route.byteOffset, route.length).toString("latin1")
+const keyOf = (route: Uint8Array): string =>
+  Buffer.from(route.buffer, route.byteOffset, route.length).toString("latin1")
 
 const SELECT = "SELECT route.*, head.* FROM route JOIN head USING (gid)"
 
-export const make = (database: DatabaseSync): RouteTable => {
-  const byRoute = database.prepare(`${SELECT} WHERE route = ?`)
-  const byNumber = database.prepare(`${SELECT} WHERE gid = ?`)
-  const pastOf = database.prepare("SELECT * FROM past_epoch WHERE gid = ? ORDER BY epoch")
-  const insertRoute = database.prepare(
+const prepare = (database: DatabaseSync) => ({
+  byRoute: database.prepare(`${SELECT} WHERE route = ?`),
+  byNumber: database.prepare(`${SELECT} WHERE gid = ?`),
+  past: database.prepare("SELECT * FROM past_epoch WHERE gid = ? ORDER BY epoch"),
+  insertRoute: database.prepare(
     `INSERT INTO route (route, epoch, write_key, read_key, admin_key, recovery_key, op_hash, quota_bytes, retention, ttl,
        ttl_millis)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING gid`
-  )
-  const insertHead = database.prepare(
+  ),
+  insertHead: database.prepare(
     `INSERT INTO head (gid, transit, position, lowest, kept, used_bytes, next_expiry_millis, chain)
      VALUES (?, ?, 0, 1, 0, 0, NULL, ?)`
-  )
-  const updateHead = database.prepare(
+  ),
+  updateHead: database.prepare(
     `UPDATE head SET position = ?, lowest = ?, kept = ?, used_bytes = ?, next_expiry_millis = ?, chain = ? WHERE gid = ?`
-  )
-  const updateEpoch = database.prepare(
+  ),
+  updateEpoch: database.prepare(
     `UPDATE route SET epoch = ?, write_key = ?, read_key = ?, admin_key = ?, recovery_key = ?, op_hash = ? WHERE gid = ?`
-  )
-  const deletePast = database.prepare("DELETE FROM past_epoch WHERE gid = ?")
-  const insertPast = database.prepare("INSERT INTO past_epoch (gid, epoch, read_key, position, chain, millis) VALUES (?, ?, ?, ?, ?, ?)")
-  const counted = database.prepare(
+  ),
+  deletePast: database.prepare("DELETE FROM past_epoch WHERE gid = ?"),
+  insertPast: database.prepare(
+    "INSERT INTO past_epoch (gid, epoch, read_key, position, chain, millis) VALUES (?, ?, ?, ?, ?, ?)"
+  ),
+  count: database.prepare(
     "SELECT count(*) AS routes, coalesce(sum(kept), 0) AS envelopes, coalesce(sum(used_bytes), 0) AS bytes FROM head"
-  ).get() ?? {}
-  const total = {
-    routes: integer(counted, "routes"),
-    envelopes: integer(counted, "envelopes"),
-    bytes: integer(counted, "bytes")
+  )
+})
+
+/** What a touched route counted for before. */
+interface Before {
+  readonly kept: number
+  readonly usedBytes: number
+  readonly isNew: boolean
+}
+
+export class RouteTable {
+  readonly #sql: ReturnType<typeof prepare>
+  readonly #totals: { routes: number; envelopes: number; bytes: number }
+  /** The least recently used first. */
+  readonly #cached = new Map<string, Route>()
+  readonly #keyByNumber = new Map<number, string>()
+  readonly #touched = new Map<Route, Before>()
+
+  constructor(database: DatabaseSync) {
+    this.#sql = prepare(database)
+    const row = this.#sql.count.get() ?? {}
+    this.#totals = {
+      routes: integer(row, "routes"),
+      envelopes: integer(row, "envelopes"),
+      bytes: integer(row, "bytes")
+    }
   }
 
-  const cached = new Map<string, Route>()
-  const keyByNumber = new Map<number, string>()
-  /** What the touched ones counted for before. */
-  const touched = new Map<Route, { readonly kept: number; readonly usedBytes: number; readonly isNew: boolean }>()
+  find(route: RouteId): Route | undefined {
+    const key = keyOf(route)
+    const found = this.#cached.get(key)
+    if (found === undefined) return this.#load(this.#sql.byRoute.get(route))
+    this.#cached.delete(key)
+    this.#cached.set(key, found)
+    return found
+  }
 
-  const keep = (key: string, route: Route): Route => {
-    cached.set(key, route)
-    keyByNumber.set(route.gid, key)
+  findByNumber(gid: number): Route | undefined {
+    const key = this.#keyByNumber.get(gid)
+    return (key === undefined ? undefined : this.#cached.get(key)) ?? this.#load(this.#sql.byNumber.get(gid))
+  }
+
+  /** A new one. */
+  open(opened: Pick<RouteState, "route" | "epoch" | "keys" | "retention" | "quotaBytes">): Route {
+    const { epoch, keys: { admin, read, recovery, write }, quotaBytes, retention, route } = opened
+    const opHash = new Uint8Array(32)
+    const { name, ttl, ttlMillis } = toColumns(retention)
+    const columns = [route, epoch, write, read, admin, recovery, opHash, quotaBytes, name, ttl, ttlMillis]
+    const gid = integer(this.#sql.insertRoute.get(...columns) ?? {}, "gid")
+    this.#sql.insertHead.run(gid, name === "transit" ? 1 : 0, opHash)
+    const made = this.findByNumber(gid)
+    if (made === undefined) throw new Error(`route ${gid} was inserted and is not there`)
+    this.#touched.set(made, { kept: 0, usedBytes: 0, isNew: true })
+    return made
+  }
+
+  touch(route: Route): void {
+    if (this.#touched.has(route)) return
+    this.#touched.set(route, { kept: route.kept, usedBytes: route.usedBytes, isNew: false })
+  }
+
+  /** Writes the epoch that `route` has now, and its past ones. */
+  saveEpoch({ epoch, gid, keys, opHash, past }: Route): void {
+    this.#sql.updateEpoch.run(epoch, keys.write, keys.read, keys.admin, keys.recovery, opHash, gid)
+    this.#sql.deletePast.run(gid)
+    for (const each of past) {
+      this.#sql.insertPast.run(gid, each.epoch, each.read, each.position, each.chain, each.millis)
+    }
+  }
+
+  /** Writes the touched heads: the last step inside a transaction. */
+  save(): void {
+    for (const { chain, gid, kept, lowest, nextExpiryMillis, position, usedBytes } of this.#touched.keys()) {
+      const next = nextExpiryMillis === NEVER ? null : nextExpiryMillis
+      this.#sql.updateHead.run(position, lowest, kept, usedBytes, next, chain, gid)
+    }
+  }
+
+  /** After a commit. */
+  settle(): void {
+    for (const [route, before] of this.#touched) {
+      if (before.isNew) this.#totals.routes++
+      this.#totals.envelopes += route.kept - before.kept
+      this.#totals.bytes += route.usedBytes - before.usedBytes
+    }
+    this.#touched.clear()
+    for (const [key, route] of this.#cached) {
+      if (this.#cached.size <= CACHED_MAX) break
+      this.#drop(key, route)
+    }
+  }
+
+  /** After a rollback. */
+  discard(): void {
+    for (const route of this.#touched.keys()) this.#drop(keyOf(route.route), route)
+    this.#touched.clear()
+  }
+
+  totals(): Totals {
+    return { ...this.#totals }
+  }
+
+  #load(row: Row | undefined): Route | undefined {
+    if (row === undefined) return undefined
+    const route = fromRow(row, this.#sql.past.all(integer(row, "gid")))
+    const key = keyOf(route.route)
+    this.#cached.set(key, route)
+    this.#keyByNumber.set(route.gid, key)
     return route
   }
-  const drop = (key: string, route: Route): void => {
-    cached.delete(key)
-    keyByNumber.delete(route.gid)
-  }
-  const load = (row: Row | undefined): Route | undefined => {
-    if (row === undefined) return undefined
-    const route = fromRow(row, pastOf.all(integer(row, "gid")))
-    return keep(keyOf(route.route), route)
-  }
 
-  return {
-    find: (route) => {
-      const key = keyOf(route)
-      const found = cached.get(key)
-      if (found === undefined) return load(byRoute.get(route))
-      cached.delete(key) // the least recently used stands first
-      cached.set(key, found)
-      return found
-    },
-    findByNumber: (gid) => {
-      const key = keyByNumber.get(gid)
-      return (key === undefined ? undefined : cached.get(key)) ?? load(byNumber.get(gid))
-    },
-    open: ({ epoch, keys, quotaBytes, retention, route }) => {
-      const opHash = new Uint8Array(32)
-      const { name, ttl, ttlMillis } = toColumns(retention)
-      const { admin, read, recovery, write } = keys
-      const inserted = insertRoute.get(route, epoch, write, read, admin, recovery, opHash, quotaBytes, name, ttl, ttlMillis)
-      const gid = integer(inserted ?? {}, "gid")
-      insertHead.run(gid, name === "transit" ? 1 : 0, opHash)
-      const opened = load(byNumber.get(gid))
-      if (opened === undefined) throw new Error(`route ${gid} was inserted and is not there`)
-      touched.set(opened, { kept: 0, usedBytes: 0, isNew: true })
-      return opened
-    },
-    touch: (route) => {
-      if (!touched.has(route)) touched.set(route, { kept: route.kept, usedBytes: route.usedBytes, isNew: false })
-    },
-    saveEpoch: ({ epoch, gid, keys, opHash, past }) => {
-      updateEpoch.run(epoch, keys.write, keys.read, keys.admin, keys.recovery, opHash, gid)
-      deletePast.run(gid)
-      for (const each of past) insertPast.run(gid, each.epoch, each.read, each.position, each.chain, each.millis)
-    },
-    save: () => {
-      for (const { chain, gid, kept, lowest, nextExpiryMillis, position, usedBytes } of touched.keys()) {
-        const next = nextExpiryMillis === NEVER ? null : nextExpiryMillis
-        updateHead.run(position, lowest, kept, usedBytes, next, chain, gid)
-      }
-    },
-    settle: () => {
-      for (const [route, before] of touched) {
-        if (before.isNew) total.routes++
-        total.envelopes += route.kept - before.kept
-        total.bytes += route.usedBytes - before.usedBytes
-      }
-      touched.clear()
-      for (const [key, route] of cached) {
-        if (cached.size <= CACHED_MAX) break
-        drop(key, route)
-      }
-    },
-    discard: () => {
-      for (const route of touched.keys()) drop(keyOf(route.route), route)
-      touched.clear()
-    },
-    totals: () => ({ ...total })
+  #drop(key: string, route: Route): void {
+    this.#cached.delete(key)
+    this.#keyByNumber.delete(route.gid)
   }
 }
 
@@ -224,25 +245,14 @@ const toColumns = (retention: Retention) => {
 }
 
 const toRetention = (row: Row): Retention => {
-  switch (row.retention) {
-    case "durable":
-      return { _tag: "Durable" }
-    case "vault":
-      return { _tag: "Vault" }
-    case "transit":
-      return { _tag: "Transit", ttl: toTtl(row) }
-    default:
-      throw new SqliteFailed({ reason: "corrupt", operation: "read a route", detail: "retention is not one of ours" })
-  }
+  if (row["retention"] === "durable") return { _tag: "Durable" }
+  if (row["retention"] === "vault") return { _tag: "Vault" }
+  if (row["retention"] === "transit") return { _tag: "Transit", ttl: toTtl(row) }
+  throw new SqliteFailed({ reason: "corrupt", operation: "read a route", detail: "retention is not one of ours" })
 }
 
-const toTtl = (row: Row) => {
-  switch (row.ttl) {
-    case "never":
-      return { _tag: "Never" } as const
-    case "millis":
-      return { _tag: "Millis", millis: integer(row, "ttl_millis") } as const
-    default:
-      return { _tag: "Default" } as const
-  }
+const toTtl = (row: Row): Ttl => {
+  if (row["ttl"] === "default") return { _tag: "Default" }
+  if (row["ttl"] === "never") return { _tag: "Never" }
+  return { _tag: "Millis", millis: integer(row, "ttl_millis") }
 }

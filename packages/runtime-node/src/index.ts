@@ -1,0 +1,12 @@
+/** Sotto on Node: `openSotto` and `joinSotto` for apps, and one module per name. */
+export * as NodeCrypto from "./NodeCrypto.ts"
+export * as NodeDevice from "./NodeDevice.ts"
+export * as NodeKeystore from "./NodeKeystore.ts"
+export * as NodeRelayStore from "./NodeRelayStore.ts"
+export * as NodeSqlite from "./NodeSqlite.ts"
+export * as NodeStore from "./NodeStore.ts"
+export * as NodeTransport from "./NodeTransport.ts"
+export * from "./open.ts"
+export * as PrivateFile from "./PrivateFile.ts"
+export * as RelayServer from "./RelayServer.ts"
+export * as WebSocketConnection from "./WebSocketConnection.ts"

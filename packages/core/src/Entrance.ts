@@ -2,9 +2,11 @@
  * How a new device comes into a space (protocol.md §8), from an empty directory to a durable welcome: what `Pairing` and
  * `Sotto` do one after the other. Every platform's door for joining stands on it.
  *
- * A typing error, a link past its time and a directory that is in a space already are told before anything is made or sent.
+ * A typing error, a link long past its time and a directory that is in a space already are told before anything is made
+ * or sent. A link that is only just over is for the relay to refuse: no device's clock is asked about minutes.
  */
 import * as Bytes from "@sotto/schema/Bytes"
+import { Limit } from "@sotto/schema/Limit"
 import type { RelayAddress, WelcomeBody } from "@sotto/schema/Pairing"
 import * as PairingCode from "@sotto/schema/PairingCode"
 import type { TextError } from "@sotto/schema/Text"
@@ -38,7 +40,7 @@ export interface Entered {
   readonly welcome: WelcomeBody
 }
 
-/** Checks a code or a link without using it: typing errors, and links past their time. */
+/** Checks a code or a link without using it: typing errors, and links that were over an hour ago or earlier. */
 export const check: (
   from: Pairing.Source
 ) => Effect.Effect<void, PairingCode.PairingCodeTypo | TextError | PairingFailed> = Effect.fnUntraced(function*(from) {
@@ -47,7 +49,9 @@ export const check: (
     return Result.isFailure(parsed) ? yield* parsed.failure : undefined
   }
   const ticket = yield* Effect.fromResult(pairingTicketFromText(from.url))
-  if (ticket.expiresMillis <= (yield* Clock.currentTimeMillis)) return yield* failed("expired")
+  // The relay's mailbox decides. This is only for links of another day: the two devices' clocks may be well apart.
+  const overMillis = ticket.expiresMillis + Limit.mailboxMillisMax
+  if (overMillis <= (yield* Clock.currentTimeMillis)) return yield* failed("expired")
 })
 
 /** The relays of the space, with the way to this one as this device found it. */

@@ -8,6 +8,7 @@ export class RecordingProxy implements AsyncDisposable {
   readonly #server: net.Server
   readonly #sockets = new Set<net.Socket>()
   readonly #captured: Array<Buffer> = []
+  readonly #sent: Array<Buffer> = []
   #target: number
   #cut = false
 
@@ -32,6 +33,11 @@ export class RecordingProxy implements AsyncDisposable {
   /** Everything that went through, both ways, piece by piece. */
   get captured(): Buffer {
     return Buffer.concat(this.#captured)
+  }
+
+  /** What was sent towards the target alone. */
+  get sent(): Buffer {
+    return Buffer.concat(this.#sent)
   }
 
   /** Where new connections go from now on. */
@@ -59,6 +65,7 @@ export class RecordingProxy implements AsyncDisposable {
       this.#sockets.add(from)
       from.on("data", (bytes) => {
         this.#captured.push(Buffer.from(bytes))
+        if (from === near) this.#sent.push(Buffer.from(bytes))
         to.write(bytes)
       })
       from.on("error", () => to.destroy())

@@ -26,7 +26,7 @@ export default defineConfig({
       project("unit", ["packages/*/test/**/*.test.ts"]),
       project("interop", ["test/interop/**/*.test.ts"]),
       project("tidy", ["test/tidy/**/*.test.ts"]),
-      serial("e2e", ["test/end-to-end/**/*.test.ts", "test/process/**/*.test.ts"]),
+      serial("e2e", ["test/end-to-end/**/*.test.ts", "test/process/**/*.test.ts", "test/example/**/*.test.ts"]),
       serial("browser", ["test/browser/**/*.test.ts"])
     ]
   }

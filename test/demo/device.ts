@@ -34,14 +34,15 @@ const obey = async (verb: string, rest: string): Promise<void> => {
   }
 }
 
-const running = new Set<Promise<void>>()
+/** Pushes overlap, as an app's do. A failure ends the process. */
+const begin = async (verb: string, rest: string): Promise<void> => {
+  await obey(verb, rest)
+  if (verb !== "push") say({ type: "did", verb })
+}
+
 say({ type: "open" })
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const space = line.indexOf(" ")
   const [verb, rest] = space < 0 ? [line, ""] : [line.slice(0, space), line.slice(space + 1)]
-  const done = obey(verb, rest).then(() => {
-    if (verb !== "push") say({ type: "did", verb })
-    running.delete(done)
-  })
-  running.add(done)
+  void begin(verb, rest)
 }

@@ -16,7 +16,7 @@ const MARKS = {
   label: "DEMO-label-Laptop",
   collection: "DEMO-secret-collection"
 }
-const BURST = 200
+const BURST = 600
 
 const started = performance.now()
 const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s`

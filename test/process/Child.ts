@@ -131,8 +131,8 @@ export class Children implements AsyncDisposable {
   }
 
   /** Runs a command with `--json` to its end. */
-  run(args: ReadonlyArray<string>, launch: Launch = {}): Promise<Ended> {
-    return this.start([...args, "--json"], { input: "", ...launch }).ended
+  run([command = "", ...args]: ReadonlyArray<string>, launch: Launch = {}): Promise<Ended> {
+    return this.start([command, "--json", ...args], { input: "", ...launch }).ended
   }
 
   /** Those that have not ended. */

@@ -2,7 +2,6 @@
  * A relay that is killed again and again while devices write: what it acknowledged is there afterwards, at the position
  * that it named, and its log is one unbroken chain (protocol.md §2, §6).
  */
-
 import type { SottoHandle } from "@sotto/core/Face"
 import { joinSotto, openSotto } from "@sotto/runtime-node/open"
 import * as Bytes from "@sotto/schema/Bytes"
@@ -20,7 +19,7 @@ const KILLS = 50
 class Writer {
   readonly acknowledged = new Map<string, number>()
   readonly #sotto: SottoHandle
-  #on = true
+  readonly #end = new AbortController()
   #last: Promise<unknown> = Promise.resolve()
   readonly running: Promise<void>
 
@@ -30,7 +29,7 @@ class Writer {
   }
 
   async #write(name: string): Promise<void> {
-    for (let n = 0; this.#on; n++) {
+    for (let n = 0; !this.#end.signal.aborted; n++) {
       const receipt = await this.#sotto.push(`${name} ${n} ${"x".repeat(n % 500)}`, { collection: name })
       this.#last = receipt.stored().then((position) => this.acknowledged.set(Bytes.toHex(receipt.id), position))
       await pause(2)
@@ -39,7 +38,7 @@ class Writer {
 
   /** No more; all that was written is acknowledged. */
   async stop(): Promise<void> {
-    this.#on = false
+    this.#end.abort()
     await this.running
     await this.#sotto.settled()
     await this.#last
@@ -82,11 +81,12 @@ describe("a relay that is killed under load", () => {
   it(`keeps all that it acknowledged, ${KILLS} times`, async () => {
     await using stage = new Stage()
     let relay = await stage.relay()
-    await using laptop = await openSotto({ dir: stage.home("laptop"), relay: relay.address, name: "Laptop" })
+    await using laptop = await openSotto({ dir: stage.home("laptop"), relay: relay.address, label: "Laptop" })
     const offered = Promise.withResolvers<string>()
     const hosting = laptop.pair({ onCode: ({ url }) => offered.resolve(url), approve: () => true })
-    await using phone = await joinSotto({ dir: stage.home("phone"), url: await offered.promise, name: "Phone" })
+    await joinSotto({ dir: stage.home("phone"), from: { url: await offered.promise }, label: "Phone" })
     await hosting
+    await using phone = await openSotto({ dir: stage.home("phone") })
 
     const writers = [new Writer(laptop, "laptop"), new Writer(phone, "phone")]
     const acknowledged = () => writers.reduce((sum, writer) => sum + writer.acknowledged.size, 0)

@@ -25,8 +25,13 @@ export const Home = GlobalFlag.Setting("home")({
   )
 })
 
-/** Whether the arguments ask for JSON. */
-export const wantsJson = (args: ReadonlyArray<string>): boolean => {
+/**
+ * The arguments without `--json`, and whether it was there. It is taken out before the others are read: a flag without a
+ * value would otherwise take a `y` or `true` behind it, which may be what is to be pushed.
+ */
+export const takeJson = (args: ReadonlyArray<string>) => {
   const end = args.indexOf("--")
-  return (end < 0 ? args : args.slice(0, end)).includes("--json")
+  const flags = end < 0 ? args : args.slice(0, end)
+  const rest = end < 0 ? [] : args.slice(end)
+  return { json: flags.includes("--json"), args: [...flags.filter((arg) => arg !== "--json"), ...rest] }
 }

@@ -37,11 +37,13 @@ const passphrase = Effect.gen(function*() {
   const given = yield* text("SOTTO_PASSPHRASE")
   const file = yield* text("SOTTO_PASSPHRASE_FILE")
   if (given !== undefined || file === undefined) return given
-  const read = Effect.mapError(
-    FileSystem.FileSystem.use((fs) => fs.readFileString(file)),
-    () => new KeystoreFailed({ reason: "unreadable", detail: `SOTTO_PASSPHRASE_FILE, ${file}` })
-  )
-  return (yield* read).replace(/\r?\n$/, "")
+  const refused = (reason: "exposed" | "unreadable") => () =>
+    new KeystoreFailed({ reason, detail: `SOTTO_PASSPHRASE_FILE, ${file}` })
+  const disk = yield* FileSystem.FileSystem
+  const { mode, type } = yield* Effect.mapError(disk.stat(file), refused("unreadable"))
+  // A pipe is opened for one reader; a file is for everybody whom its mode lets.
+  if (type === "File" && process.platform !== "win32" && (mode & 0o077) !== 0) return yield* refused("exposed")()
+  return (yield* Effect.mapError(disk.readFileString(file), refused("unreadable"))).replace(/\r?\n$/, "")
 })
 
 /** Asks on a terminal; elsewhere there is nobody to ask. */

@@ -1,24 +1,43 @@
 /** Waiting for a relay, as long as a person does, and no longer than there is hope. */
 import type { Client } from "@sotto/core/Client"
 import type { Closed } from "@sotto/core/ClientError"
-import type { Failure } from "@sotto/core/Status"
+import type { Failure, Status } from "@sotto/core/Status"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import { CODE, codeOfTag } from "./Exit.ts"
 
 type Service = Client["Service"]
 
 /** How long a command that needs no relay waits for one. */
 const PATIENCE_MILLIS = 5000
 
+const failureIn = (status: Status): Failure | undefined =>
+  status.relays.map(({ failure }) => failure).find((failure) => failure !== null)
+
+/** How long a try that has just failed may take to say why. */
+const REASON_MILLIS = 1000
+
 /** What stands in the way, in one sentence. */
 const obstacle = (client: Service): Effect.Effect<Failure> =>
-  Effect.map(
-    client.status.current,
-    (status) =>
-      status.relays.map(({ failure }) => failure).find((failure) => failure !== null) ??
-        { tag: "NotConnected", message: "no relay answered in time", retrying: true }
+  client.status.changes.pipe(
+    Stream.filter((status) => failureIn(status) !== undefined && status._tag !== "Connecting"),
+    Stream.runHead,
+    Effect.timeoutOption(REASON_MILLIS),
+    Effect.map((status) =>
+      Option.flatMapNullishOr(Option.flatten(status), failureIn).pipe(
+        Option.getOrElse(() => ({ tag: "NotConnected", message: "no relay answered in time", retrying: true }))
+      )
+    )
   )
+
+/** Waits until a relay says no for good: waiting longer changes nothing. */
+const refused = (client: Service): Effect.Effect<unknown> =>
+  Stream.runHead(Stream.filter(client.status.changes, (status) => {
+    const failure = failureIn(status)
+    return failure !== undefined && codeOfTag(failure.tag) === CODE.refused
+  }))
 
 /**
  * What `done` answers, or why it does not come: no relay could be reached, or none did it in time.
@@ -29,8 +48,13 @@ export const hopeful = <A>(
   millis = PATIENCE_MILLIS
 ): Effect.Effect<Result.Result<A, Failure>, Closed> =>
   Effect.gen(function*() {
-    const answer = yield* Effect.raceFirst(done, Effect.andThen(client.pull, Effect.never)).pipe(
+    const answer = yield* Effect.raceAllFirst([
+      Effect.asSome(done),
+      Effect.andThen(client.pull, Effect.never),
+      Effect.andThen(refused(client), Effect.succeedNone)
+    ]).pipe(
       Effect.timeoutOption(millis),
+      Effect.map(Option.flatten),
       Effect.catchTag("NotConnected", () => Effect.succeedNone)
     )
     return Option.isSome(answer) ? Result.succeed(answer.value) : Result.fail(yield* obstacle(client))

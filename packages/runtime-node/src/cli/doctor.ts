@@ -61,7 +61,7 @@ const look = Effect.scoped(Effect.gen(function*() {
   const known: Known = {
     relays: yield* client.relays.list,
     state: yield* client.state,
-    received: Math.max(0, ...relays.map(({ received }) => received)),
+    received: Math.max(0, ...relays.map(({ head, received }) => Math.max(head, received))),
     evidence: yield* client.evidence,
     quarantine: yield* client.quarantine
   }

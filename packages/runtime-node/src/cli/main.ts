@@ -13,7 +13,7 @@ import { devices } from "./devices.ts"
 import { doctor } from "./doctor.ts"
 import * as Exit from "./Exit.ts"
 import { report, reportDefect } from "./Failure.ts"
-import { Home, Json, wantsJson } from "./Flags.ts"
+import { Home, Json, takeJson } from "./Flags.ts"
 import { init } from "./init.ts"
 import { join } from "./join.ts"
 import { Output } from "./Output.ts"
@@ -31,8 +31,7 @@ const sotto = Command.make("sotto").pipe(
   Command.withGlobalFlags([Json, Home])
 )
 
-const args = process.argv.slice(2)
-const json = wantsJson(args)
+const { args, json } = takeJson(process.argv.slice(2))
 
 /** With `--json` a wrong command line is an error like any other: no page of help between the lines. */
 const presenter: CliOutput.Presenter = {

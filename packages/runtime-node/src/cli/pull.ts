@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { withSotto } from "./Home.ts"
 import { Output } from "./Output.ts"
+import { settled } from "./Wait.ts"
 import { entryLines } from "./Words.ts"
 
 type Service = Client["Service"]
@@ -57,6 +58,8 @@ export const pull = Command.make("pull", {
     if (first === undefined) return
     const relay = first.address.key
     const pulled = yield* Effect.result(client.pull)
+    // What this device wrote offline belongs to the log as well; it is on its way.
+    if (Result.isSuccess(pulled)) yield* settled(client)
     const last = yield* printAfter(client, relay, { relay, position: Position.make(options.after) })
     if (options.follow) yield* follow(client, relay, last)
     if (Result.isFailure(pulled)) return yield* pulled.failure

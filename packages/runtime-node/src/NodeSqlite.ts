@@ -58,26 +58,32 @@ export interface Sqlite {
 }
 
 export type Parameter = SQLInputValue
-/** A row by column. `integer`, `integerOr`, `bytes` and `text` read its values. */
+/** A row by column. `integer`, `integerOr`, `bytes` and `fixed` read its values. */
 export type Row = Readonly<Record<string, SQLOutputValue>>
 
-const unfit = (row: Row, column: string): never => {
-  throw new SqliteFailed({ reason: "corrupt", operation: "read a row", detail: `${column} is ${typeof row[column]}` })
+const unfit = (column: string): never => {
+  throw new SqliteFailed({ reason: "corrupt", operation: "read a row", detail: `${column} does not fit` })
 }
 
 export const integer = (row: Row, column: string): number => {
   const value = row[column]
-  return typeof value === "number" ? value : unfit(row, column)
+  return typeof value === "number" ? value : unfit(column)
 }
 
 /** An integer column in which NULL stands for `otherwise`. */
 export const integerOr = <A>(row: Row, column: string, otherwise: A): number | A =>
   row[column] === null ? otherwise : integer(row, column)
 
+/** Exactly `length` bytes. */
+export const fixed = (row: Row, column: string, length: number): Uint8Array => {
+  const value = bytes(row, column)
+  return value.length === length ? value : unfit(column)
+}
+
 /** A fresh array. */
 export const bytes = (row: Row, column: string): Uint8Array => {
   const value = row[column]
-  return value instanceof Uint8Array ? value : unfit(row, column)
+  return value instanceof Uint8Array ? value : unfit(column)
 }
 
 const FILE = "sotto.db"

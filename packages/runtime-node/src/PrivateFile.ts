@@ -54,7 +54,7 @@ const strange = (target: string): Refusal => ({ reason: "permission", detail: `$
  */
 export const prepareDirectory = (directory: string, mark: string): Refusal | undefined => {
   try {
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeDirectory(directory)
     const stat = fs.statSync(directory)
     if (!stat.isDirectory()) return { reason: "unavailable", detail: `${directory} is not a directory` }
     if (!hasModes) return undefined
@@ -70,6 +70,17 @@ export const prepareDirectory = (directory: string, mark: string): Refusal | und
   }
 }
 
+/** With its parents. Asked for them at once, Node reports a file system that is read-only as a missing directory. */
+const makeDirectory = (directory: string): void => {
+  try {
+    fs.mkdirSync(directory, { mode: 0o700 })
+  } catch (cause) {
+    const code = codeOf(cause)
+    if (code === "ENOENT") fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+    else if (code !== "EEXIST") throw cause
+  }
+}
+
 /** Makes an empty file 0600, or tightens the one that is there (inside a directory that `prepareDirectory` passed). */
 export const prepareFile = (file: string): Refusal | undefined => {
   try {
@@ -81,6 +92,7 @@ export const prepareFile = (file: string): Refusal | undefined => {
   try {
     const stat = fs.statSync(file)
     if (!stat.isFile()) return { reason: "unavailable", detail: `${file} is not a file` }
+    fs.accessSync(file, fs.constants.R_OK | fs.constants.W_OK)
     if (hasModes && (stat.mode & OTHERS) !== 0) fs.chmodSync(file, 0o600)
     return undefined
   } catch (cause) {
@@ -114,7 +126,7 @@ export const readPrivate = (file: string, bytesMax: number): Uint8Array | Refusa
 export const writeNewPrivate = (file: string, bytes: Uint8Array): boolean | Refusal => {
   const draft = `${file}.${process.pid}.new`
   try {
-    fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+    makeDirectory(path.dirname(file))
     fs.writeFileSync(draft, bytes, { mode: 0o600, flush: true })
     try {
       fs.linkSync(draft, file)

@@ -11,7 +11,7 @@ import { Epoch, Position, RouteId, SigningKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import type { CapabilityKeys, Retention, Ttl } from "@sotto/schema/Relay"
 import type { DatabaseSync } from "node:sqlite"
-import { bytes, integer, integerOr, type Row, SqliteFailed } from "../NodeSqlite.ts"
+import { fixed, integer, integerOr, type Row, SqliteFailed } from "../NodeSqlite.ts"
 
 /** No expiry, in the place of one. */
 export const NEVER = Number.POSITIVE_INFINITY
@@ -208,26 +208,26 @@ export class RouteTable {
 
 const fromRow = (row: Row, past: ReadonlyArray<Row>): Route => ({
   gid: integer(row, "gid"),
-  route: RouteId.make(bytes(row, "route")),
+  route: RouteId.make(fixed(row, "route", 32)),
   epoch: Epoch.make(integer(row, "epoch")),
   keys: {
-    write: SigningKey.make(bytes(row, "write_key")),
-    read: SigningKey.make(bytes(row, "read_key")),
-    admin: SigningKey.make(bytes(row, "admin_key")),
-    recovery: SigningKey.make(bytes(row, "recovery_key"))
+    write: SigningKey.make(fixed(row, "write_key", 32)),
+    read: SigningKey.make(fixed(row, "read_key", 32)),
+    admin: SigningKey.make(fixed(row, "admin_key", 32)),
+    recovery: SigningKey.make(fixed(row, "recovery_key", 32))
   },
   retention: toRetention(row),
-  opHash: bytes(row, "op_hash"),
+  opHash: fixed(row, "op_hash", 32),
   quotaBytes: integer(row, "quota_bytes"),
   past: past.slice(-Limit.pastEpochsMax).map((each) => ({
     epoch: Epoch.make(integer(each, "epoch")),
-    read: SigningKey.make(bytes(each, "read_key")),
+    read: SigningKey.make(fixed(each, "read_key", 32)),
     position: Position.make(integer(each, "position")),
-    chain: bytes(each, "chain"),
+    chain: fixed(each, "chain", 32),
     millis: integer(each, "millis")
   })),
   position: integer(row, "position"),
-  chain: bytes(row, "chain"),
+  chain: fixed(row, "chain", 32),
   lowest: integer(row, "lowest"),
   kept: integer(row, "kept"),
   usedBytes: integer(row, "used_bytes"),

@@ -1,0 +1,63 @@
+/** Pages that repeat what the code says have to say the same: tables of modules, limits and metrics, and links. */
+import { LIMITS } from "@sotto/core/relay/RelayOptions"
+import { existsSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { assert, describe, it } from "vitest"
+import { files, isProse, read, root } from "./tree.ts"
+
+/** The names in the first column of a page's tables, where they match. */
+const firstCells = (page: string, name: RegExp): ReadonlyArray<string> =>
+  [...read(page).matchAll(/^\| `([^`]+)`/gm)].flatMap(([, cell]) => cell !== undefined && name.test(cell) ? [cell] : [])
+
+describe("a package's page names exactly its public modules", () => {
+  /** What is not for others, and commands and migrations, which nobody imports. */
+  const inside = /^(internal|cli|migrations)\/|^index$/
+
+  for (const name of ["schema", "core", "runtime-node", "runtime-browser"]) {
+    it(name, () => {
+      const source = `packages/${name}/src/`
+      const modules = files.filter((path) => path.startsWith(source) && path.endsWith(".ts"))
+        .map((path) => path.slice(source.length, -".ts".length)).filter((module) => !inside.test(module))
+      assert.deepStrictEqual([...firstCells(`packages/${name}/README.md`, /./)].sort(), modules.sort())
+    })
+  }
+})
+
+describe("docs/operate/relay.md", () => {
+  const page = "docs/operate/relay.md"
+
+  it("has every limit with its default", () => {
+    const rows = [...read(page).matchAll(/^\| `(\w+)` \| ([\d,]+) \|/gm)].map(([, name, value]) => `${name} ${value}`)
+    assert.deepStrictEqual(
+      rows,
+      Object.entries(LIMITS).map(([name, value]) => `${name} ${value.toLocaleString("en")}`)
+    )
+  })
+
+  it("has every metric", () => {
+    const metrics = [...read("packages/core/src/relay/RelayMetrics.ts").matchAll(/"(sotto_relay_\w+)"/g)]
+    assert.deepStrictEqual([...firstCells(page, /^sotto_relay_/)].sort(), metrics.map(([, name]) => name ?? "").sort())
+  })
+})
+
+describe("links", () => {
+  /** The anchors of a page, as they are made from its headings. */
+  const anchors = (page: string): ReadonlyArray<string> =>
+    [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+      (heading ?? "").toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
+    )
+
+  it("lead to something", () => {
+    const dead = files.filter(isProse).flatMap((page) =>
+      [...read(page).replace(/^```[\s\S]*?^```/gm, "").matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link]) => {
+        if (link === undefined || /^[a-z]+:/.test(link)) return []
+        const [path = "", anchor] = link.split("#")
+        const target = path === "" ? page : join(dirname(page), path)
+        const there = existsSync(join(root, target)) &&
+          (anchor === undefined || !target.endsWith(".md") || anchors(target).includes(anchor))
+        return there ? [] : [`${page}: ${link}`]
+      })
+    )
+    assert.deepStrictEqual(dead, [])
+  })
+})

@@ -215,7 +215,8 @@ describe("who is slow", () => {
 
 describe("after all of it", () => {
   it("nothing is left of it, nothing of others is lost, and the relay ends in order", async () => {
-    const gauge = async () => /^sotto_relay_connections (\d+)$/m.exec(await (await fetch(relay.metrics ?? "")).text())?.[1]
+    const gauge = async () =>
+      /^sotto_relay_connections (\d+)$/m.exec(await (await fetch(relay.metrics ?? "")).text())?.[1]
     for (let look = 0; look < 50 && await gauge() !== "1"; look++) await pause(100)
     assert.strictEqual(await gauge(), "1")
     let count = 0

@@ -45,7 +45,7 @@ export class NotConnected extends Schema.TaggedError<NotConnected>()("NotConnect
 /** No relay of this client has this key. */
 export class UnknownRelay extends Schema.TaggedError<UnknownRelay>()("UnknownRelay", {}) {
   override get message() {
-    return "This relay is not one of this space's relays. Nothing was changed."
+    return "This relay is not one of this space's relays. Nothing was changed; name one of them, or add this one."
   }
 }
 

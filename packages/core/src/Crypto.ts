@@ -109,7 +109,8 @@ export class PasswordParametersRefused extends Schema.TaggedError<PasswordParame
 ) {
   override get message() {
     return `Password parameters m=${this.memoryKib} KiB t=${this.iterations} p=${this.parallelism} with a salt of ` +
-      `${this.saltBytes} bytes are outside what is safe to use. The slot was not opened; it may have been tampered with.`
+      `${this.saltBytes} bytes are outside what is safe to use. The slot was not opened; it may have been ` +
+      "tampered with: put a good copy in its place, or choose other parameters for a new one."
   }
 }
 

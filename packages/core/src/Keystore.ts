@@ -22,14 +22,18 @@ import { Crypto, EntropyUnavailable } from "./Crypto.ts"
 import * as Secret from "./Secret.ts"
 
 const NEXT = {
-  missing: "Put the key back where it was: without it this device's secrets do not open. Other devices are not affected.",
-  unreadable: "Check the owner and mode of the key file.",
-  exposed: "Make it readable by its owner only (chmod 600), and pair this device anew if others may have read it.",
+  missing:
+    "Put the key back where it was: without it this device's secrets do not open. Other devices are not affected.",
+  unreadable: "Nothing was changed. Check the owner and mode of the key file.",
+  exposed:
+    "Nothing was changed. Make it readable by its owner only (chmod 600), and pair this device anew if others may have read it.",
   damaged: "Put a good copy of the key file in its place. The secrets themselves were not touched.",
   wrongKey: "Use the key that belongs to this data; the sealed secrets were not touched.",
-  changed: "These bytes are not what was stored. Put back a good copy, or pair this device anew.",
-  passphraseNeeded: "Give the passphrase by environment, file or prompt and try again.",
-  parameters: "They are outside what is safe to use: the file may have been tampered with. Put back a good copy.",
+  changed:
+    "These bytes are not what was stored; nothing else was touched. Put back a good copy, or pair this device anew.",
+  passphraseNeeded: "Nothing was changed. Give the passphrase by environment, file or prompt and try again.",
+  parameters:
+    "They are outside what is safe to use: the file may have been tampered with. Nothing was opened; put back a good copy.",
   passphraseWrong: "Try again; nothing was changed, and there is no limit on tries.",
   entropy: "The platform gave no secure random bytes. Nothing was written; try again."
 } as const

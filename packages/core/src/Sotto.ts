@@ -35,8 +35,10 @@ export class WrongDirectory extends Schema.TaggedError<WrongDirectory>()("WrongD
 }) {
   override get message() {
     const what = {
-      "no-device": "This directory has no device yet. Create one, or pair with a device that you have.",
-      "no-space": "This device is in no space yet. Create one, or pair with a device that is in one.",
+      "no-device":
+        "This directory has no device yet, and nothing was changed. Create one, or pair with a device that you have.",
+      "no-space":
+        "This device is in no space yet, and nothing was changed. Create one, or pair with a device that is in one.",
       "in-space": "This device is in a space already. Nothing was changed; use another directory for another space."
     }[this.reason]
     return what

@@ -27,11 +27,11 @@ export class StoreFailed extends Schema.TaggedError<StoreFailed>()("StoreFailed"
     const next = {
       full: "Free space and try again: nothing that was saved before is lost.",
       corrupt: "Copy the directory away before anything else; other devices and the relay still hold what was sent.",
-      locked: "Close the other process that uses this directory.",
-      permission: "Check the owner and mode of the directory.",
+      locked: "Nothing was changed. Close the other process that uses this directory.",
+      permission: "Nothing was changed. Check the owner and mode of the directory.",
       foreign: "Nothing was changed there: name another directory.",
       version: "Nothing was changed there: use that release, or a newer one.",
-      unavailable: "Try again; if it stays, look at the detail."
+      unavailable: "What was saved before is kept. Try again; if it stays, look at the detail."
     }[this.reason]
     return `Storage failed in ${this.operation} (${this.reason}: ${this.detail}). ${next}`
   }

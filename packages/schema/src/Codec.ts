@@ -24,7 +24,7 @@ export class CodecError extends Schema.TaggedError<CodecError>()("CodecError", {
 }) {
   override get message() {
     return `The bytes are not what was expected at offset ${this.offset} (${this.reason}). Nothing was taken from them; ` +
-      "whoever sent them runs another version, or they were damaged."
+      "whoever sent them runs another version, or they were damaged: update both sides, then try again."
   }
 }
 

@@ -50,7 +50,7 @@ export class DeviceRevoked extends Schema.TaggedError<DeviceRevoked>()("DeviceRe
 export class NotOwner extends Schema.TaggedError<NotOwner>()("NotOwner", { detail }) {
   readonly number = 1004
   override get message() {
-    return `Only an administrator of the space may do this (${this.detail}). Nothing was changed.`
+    return `Only an administrator of the space may do this (${this.detail}). Nothing was changed; ask one of them.`
   }
 }
 
@@ -92,7 +92,7 @@ export class QuotaExceeded extends Schema.TaggedError<QuotaExceeded>()("QuotaExc
 export class InvalidWakeEndpoint extends Schema.TaggedError<InvalidWakeEndpoint>()("InvalidWakeEndpoint", { detail }) {
   readonly number = 2003
   override get message() {
-    return `The wake endpoint was refused: ${this.detail}. Syncing works without it.`
+    return `The wake endpoint was refused: ${this.detail}. Syncing works without it; register another one.`
   }
 }
 

@@ -10,10 +10,11 @@ const WHAT = {
   timeout: "The other side did not answer the handshake in time. Nothing was sent; it is tried again.",
   version: "The other side speaks another version of the protocol. Nothing was sent. Update whichever is older.",
   record: "Bytes arrived that the other side did not seal, or not in this place. They were dropped unread and the " +
-    "connection was given up; what you wrote is kept. If it stays, something on the way changes the traffic.",
+    "connection was given up; what you wrote is kept. If it stays, something on the way changes the traffic: try another " +
+    "network.",
   oversized:
     "The other side sent more at once than the protocol allows. It was dropped unread and the connection was " +
-    "given up; what you wrote is kept.",
+    "given up; what you wrote is kept. Update whichever side is older.",
   control:
     "The other side sent a control message that is not one. The connection was given up; what you wrote is kept. " +
     "If both sides run a current version, report this with the detail."

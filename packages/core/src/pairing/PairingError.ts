@@ -10,8 +10,9 @@ const NEXT = {
     "The relay does not know this code: it was mistyped, has ended, or was already used. Nothing was shared. " +
     "Check it, or show a new one on the existing device.",
   crowded: "A third device tried this code, so it was closed. Nothing was shared. Start again with a new code.",
-  declined: "The existing device did not let this one in. Nothing was shared.",
-  cancelled: "The pairing was cancelled. Nothing was shared.",
+  declined:
+    "The existing device did not let this one in. Nothing was shared. If it was meant to, ask there for a new code.",
+  cancelled: "The pairing was cancelled. Nothing was shared. Start again with a new code when you want to.",
   approvalTimeout: "Nobody approved in time. Nothing was shared. Start again and answer within two minutes.",
   silent: "The other device did not answer. Nothing was shared. Check that it still shows the code, and try again.",
   version: "The other device speaks another version of pairing. Nothing was shared. Update both devices.",
@@ -19,8 +20,9 @@ const NEXT = {
     "Update both devices, and use another relay if it happens again.",
   forged: "What arrived was not signed by a device of the space that it names. Nothing was accepted. " +
     "Do not use this relay or network for pairing.",
-  noRelay: "This device has no relay to pair through. Add one first.",
-  tooManyDevices: "The space's membership log no longer fits a welcome. Nothing was shared."
+  noRelay: "This device has no relay to pair through. Nothing was shared. Add one first.",
+  tooManyDevices:
+    "The space's membership log no longer fits a welcome. Nothing was shared. Use a new space for more devices."
 } as const
 
 /** Why a pairing ended. */

@@ -26,8 +26,18 @@ export class RelayStoreFailed extends Schema.TaggedError<RelayStoreFailed>()("Re
   detail: Schema.String
 }) {
   override get message() {
-    return `The relay's storage failed in ${this.operation} (${this.reason}: ${this.detail}). ` +
-      "Nothing that was acknowledged is affected; nothing new is acknowledged until it works again."
+    const next = {
+      full:
+        "Nothing that was acknowledged is affected. Free space, or give the relay a larger disk: it goes on by itself.",
+      corrupt: "What was acknowledged may be damaged here; devices keep what they have, and send it again. " +
+        "Stop the relay, copy its directory away, and put a backup in its place.",
+      locked: "Nothing was changed there. Stop the other process that uses the directory, or name another one.",
+      permission: "Nothing was changed there. Check the owner and mode of the directory.",
+      foreign: "Nothing was changed there: name another directory.",
+      version: "Nothing was changed there: start that release, or a newer one.",
+      unavailable: "Nothing that was acknowledged is affected. It is tried again; if it stays, look at the detail."
+    }[this.reason]
+    return `The relay's storage failed in ${this.operation} (${this.reason}: ${this.detail}). ${next}`
   }
 }
 

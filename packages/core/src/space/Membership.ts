@@ -51,7 +51,8 @@ export class MembershipRefused extends Schema.TaggedError<MembershipRefused>()("
     return this.reason === "parents-unknown"
   }
   override get message() {
-    return `A change of the space's members was refused (${this.reason}). The members stay as they were.`
+    return `A change of the space's members was refused (${this.reason}). The members stay as they were; ` +
+      "fetch what is new in the space, and try again if it is still meant."
   }
 }
 

@@ -37,13 +37,14 @@ const passphrase = Effect.gen(function*() {
   const given = yield* text("SOTTO_PASSPHRASE")
   const file = yield* text("SOTTO_PASSPHRASE_FILE")
   if (given !== undefined || file === undefined) return given
-  const refused = (reason: "exposed" | "unreadable") => () =>
+  const refused = (reason: "exposed" | "unreadable" | "passphraseNeeded") => () =>
     new KeystoreFailed({ reason, detail: `SOTTO_PASSPHRASE_FILE, ${file}` })
   const disk = yield* FileSystem.FileSystem
   const { mode, type } = yield* Effect.mapError(disk.stat(file), refused("unreadable"))
   // A pipe is opened for one reader; a file is for everybody whom its mode lets.
   if (type === "File" && process.platform !== "win32" && (mode & 0o077) !== 0) return yield* refused("exposed")()
-  return (yield* Effect.mapError(disk.readFileString(file), refused("unreadable"))).replace(/\r?\n$/, "")
+  const read = (yield* Effect.mapError(disk.readFileString(file), refused("unreadable"))).replace(/\r?\n$/, "")
+  return read === "" ? yield* refused("passphraseNeeded")() : read
 })
 
 /** Asks on a terminal; elsewhere there is nobody to ask. */
@@ -57,13 +58,11 @@ const askPassphrase = Effect.gen(function*() {
 /** Everything that a device stands on, in the directory of `--home`. */
 export const layer = Layer.unwrap(Effect.gen(function*() {
   const given = yield* passphrase
-  const keyFile = yield* text("SOTTO_KEY_FILE")
   const prompting = yield* Effect.context<Prompt.Environment>()
   return NodeDevice.layer({
     directory: yield* Home,
     askPassphrase: Effect.provideContext(askPassphrase, prompting),
-    ...given === undefined ? {} : { passphrase: Redacted.make(given) },
-    ...keyFile === undefined ? {} : { keyFile }
+    ...given === undefined ? {} : { passphrase: Redacted.make(given) }
   })
 }))
 
@@ -71,13 +70,13 @@ export const layer = Layer.unwrap(Effect.gen(function*() {
 export const isThere = (directory: string): boolean => fs.existsSync(path.join(directory, "sotto.db"))
 
 /** Fails unless something of a device is in the directory of `--home`. */
-export const required: Effect.Effect<string, NotSetUp, typeof Home.Identifier> = Effect.gen(function*() {
+const required: Effect.Effect<string, NotSetUp, typeof Home.Identifier> = Effect.gen(function*() {
   const directory = yield* Home
   return isThere(directory) ? directory : yield* new NotSetUp({ directory })
 })
 
 /** The running space of a directory that was opened. */
-export const running = Effect.gen(function*() {
+const running = Effect.gen(function*() {
   const directory = yield* Home
   return yield* Effect.catchTag(Sotto.open, "WrongDirectory", () => Effect.fail(new NotSetUp({ directory })))
 })

@@ -1,6 +1,14 @@
 /** Pairing by the command line alone (protocol.md §8): what people do, and what they do wrong. */
+import * as PairingCode from "@sotto/schema/PairingCode"
+import * as Result from "effect/Result"
 import { assert, describe, it } from "vitest"
 import { expectCode, linesOf, Stage, text, valuesOf } from "../process/Stage.ts"
+
+/** A well-formed code for the same mailbox, with another secret. */
+const otherSecret = (code: string, guess: number): string => {
+  const parsed = Result.getOrThrow(PairingCode.parse(code))
+  return PairingCode.format({ ...parsed, secret: parsed.secret.map((byte) => byte ^ guess) })
+}
 
 const mistype = (code: string): string => (code.startsWith("0") ? "1" : "0") + code.slice(1)
 
@@ -96,6 +104,24 @@ describe("a code", () => {
     }
     expectCode(await stage.run(phone, ["join", offer.code, "--relay", relay.address, "--name", "Phone", "--yes"]), 0)
     expectCode(await offer.child.ended, 0)
+  })
+
+  it("that is wrong costs a try, and the third wrong one kills it", async () => {
+    await using stage = new Stage()
+    const relay = await stage.relay()
+    const laptop = stage.home("laptop")
+    await stage.init(laptop, relay.address, "Laptop")
+    const offer = await stage.offer(laptop)
+    const guess = (n: number) =>
+      stage.run(stage.home("thief"), ["join", otherSecret(offer.code, n), "--relay", relay.address, "--yes"])
+    const failures: Array<string> = []
+    for (const n of [1, 2, 3]) failures.push(text(linesOf(expectCode(await guess(n), 4), "error")[0], "message"))
+    assert.include(failures[0], "2 tries left")
+    assert.include(failures[2], "now dead, on purpose")
+    expectCode(await offer.child.ended, 4)
+    const late = await stage.run(stage.home("phone"), ["join", offer.code, "--relay", relay.address, "--yes"])
+    expectCode(late, 4)
+    assert.lengthOf(linesOf(expectCode(await stage.run(laptop, ["devices"]), 0), "device"), 1)
   })
 
   it("works once", async () => {

@@ -138,7 +138,7 @@ type Run = <A, E>(effect: Effect.Effect<A, E, Services>, options?: CallOptions) 
 const called = <A>(run: () => A | Promise<A>): Effect.Effect<A> => Effect.promise(async () => run())
 
 /** The face over a running client. */
-export const makeFace = ({ close, context, device }: FaceOptions): SottoHandle => {
+const makeFace = ({ close, context, device }: FaceOptions): SottoHandle => {
   const client = Context.get(context, Client)
   const run: Run = Effect.runPromiseWith(context)
   const iterable = <A, E>(stream: Stream.Stream<A, E>): AsyncIterable<A> => Stream.toAsyncIterable(stream)
@@ -225,6 +225,7 @@ const found = Effect.fnUntraced(function*({ label, onCreated, relay, retention, 
 /** Opens the device of a directory, which then runs until `close`. When it fails, nothing is left running. */
 export const openFace = Effect.fnUntraced(function*<E>(layer: Layer.Layer<Platform, E>, options: OpenOptions) {
   const scope = yield* Scope.make()
+  const close = Effect.runPromiseWith(yield* Effect.context())
   const open = Effect.gen(function*() {
     const context = yield* Layer.build(layer)
     const sotto = yield* Effect.provideContext(
@@ -234,7 +235,7 @@ export const openFace = Effect.fnUntraced(function*<E>(layer: Layer.Layer<Platfo
     return makeFace({
       context: Context.add(context, Client, sotto.client),
       device: sotto.identity,
-      close: () => Effect.runPromise(Scope.close(scope, Exit.void))
+      close: () => close(Scope.close(scope, Exit.void))
     })
   })
   return yield* open.pipe(

@@ -1,6 +1,6 @@
 /**
  * Everything that a device stands on, on Node: the one place where its parts are put together. A directory holds
- * `sotto.db`, and `device.key` unless the key is kept elsewhere.
+ * `sotto.db`, and `device.key` unless SOTTO_KEY_FILE puts the key elsewhere.
  *
  * A key is made only together with the device that it seals: where the device is there and its key is not, that is a
  * failure, not a reason for another key.
@@ -14,7 +14,6 @@ import type { Transport } from "@sotto/core/Transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
-import * as path from "node:path"
 import * as NodeCrypto from "./NodeCrypto.ts"
 import * as NodeKeystore from "./NodeKeystore.ts"
 import * as NodeStore from "./NodeStore.ts"
@@ -23,8 +22,6 @@ import * as NodeTransport from "./NodeTransport.ts"
 export interface NodeDeviceOptions {
   /** Made 0700 when it is not there. One process at a time has it. */
   readonly directory: string
-  /** Where the device's key is; `device.key` in the directory unless given. */
-  readonly keyFile?: string
   /** Opens a key file that has one; stands before a key that is made now. */
   readonly passphrase?: Redacted.Redacted<string>
   /** Asked when the key file has a passphrase and none was given. */
@@ -32,12 +29,12 @@ export interface NodeDeviceOptions {
 }
 
 const keystore = (
-  { askPassphrase, directory, keyFile, passphrase }: NodeDeviceOptions
+  { askPassphrase, directory, passphrase }: NodeDeviceOptions
 ): Layer.Layer<Keystore, KeystoreFailed | StoreFailed, Store | Crypto> =>
   Layer.unwrap(Effect.gen(function*() {
     const store = yield* Store
     const options = {
-      file: keyFile ?? path.join(directory, "device.key"),
+      file: NodeKeystore.fileOf(directory),
       create: (yield* Ledger.device.get(store, "")) === undefined
     }
     const opened = NodeKeystore.layer({ ...options, ...passphrase === undefined ? {} : { passphrase } })

@@ -16,6 +16,7 @@ import {
   type SottoHandle
 } from "@sotto/core/Face"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as os from "node:os"
 import * as NodeDevice from "./NodeDevice.ts"
 
@@ -24,6 +25,8 @@ interface Place {
   readonly dir: string
   /** What people call this device, should it be made now; the machine's name unless given. */
   readonly label?: string
+  /** Opens a key file that has one, and closes one that is made now. */
+  readonly passphrase?: string
   /** Ends the call early; a device that is open is ended by `close`. */
   readonly signal?: AbortSignal
 }
@@ -37,17 +40,23 @@ export interface JoinOptions extends Place, Omit<FaceJoinOptions, "label" | "con
 
 const labelOf = ({ label }: Place): string => label ?? (os.hostname().slice(0, 64) || "device")
 
+const layerOf = ({ dir, passphrase }: Place) =>
+  NodeDevice.layer({
+    directory: dir,
+    ...passphrase === undefined ? {} : { passphrase: Redacted.make(passphrase) }
+  })
+
 const run = <A, E>(effect: Effect.Effect<A, E>, { signal }: Place): Promise<A> =>
   Effect.runPromise(effect, signal === undefined ? {} : { signal })
 
 /** Opens the device, which then runs until `close`. Rejects with a tagged error; nothing is left running then. */
 export const openSotto = (options: OpenOptions): Promise<SottoHandle> =>
-  run(openFace(NodeDevice.layer({ directory: options.dir }), { ...options, label: labelOf(options) }), options)
+  run(openFace(layerOf(options), { ...options, label: labelOf(options) }), options)
 
 /** Brings the directory's device into the space of the one that shows the code. `openSotto` runs it afterwards. */
 export const joinSotto = (options: JoinOptions): Promise<void> => {
   const { confirm = () => true } = options
-  const joining = joinFace(NodeDevice.layer({ directory: options.dir }), {
+  const joining = joinFace(layerOf(options), {
     ...options,
     confirm,
     label: labelOf(options)

@@ -1,5 +1,4 @@
 /** How a command ends that did not do what was asked: the event that is shown, and the exit code. */
-import * as Cause from "effect/Cause"
 import type * as CliError from "effect/cli/CliError"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -51,12 +50,14 @@ export const report = (failure: unknown): Effect.Effect<number, never, Output> =
 }
 
 /** Shows a bug. */
-export const reportDefect = (cause: Cause.Cause<unknown>): Effect.Effect<number, never, Output> =>
+export const reportDefect = (defect: unknown): Effect.Effect<number, never, Output> =>
   Effect.as(
     emit({
       type: "error",
       tag: "Defect",
-      message: `This is a bug in sotto; what was saved is saved. Please report it with: ${Cause.pretty(cause)}`
+      message: `This is a bug in sotto; what was saved is saved. Please report it with: ${
+        defect instanceof Error ? defect.stack ?? defect.message : String(defect)
+      }`
     }),
     Exit.CODE.failed
   )

@@ -15,7 +15,7 @@ export const deviceText = (id: DeviceId): string => toText("DeviceId", id)
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Text when the bytes are UTF-8, else base64. */
-export const value = (bytes: Uint8Array): Value => {
+const value = (bytes: Uint8Array): Value => {
   try {
     return decoder.decode(bytes)
   } catch {

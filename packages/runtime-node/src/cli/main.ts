@@ -4,11 +4,13 @@
  * command-line.md). Commands are one file each, beside this one.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as Cause from "effect/Cause"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Schema from "effect/Schema"
+import * as fs from "node:fs"
 import { devices } from "./devices.ts"
 import { doctor } from "./doctor.ts"
 import * as Exit from "./Exit.ts"
@@ -23,7 +25,11 @@ import { push } from "./push.ts"
 import { relay } from "./relay.ts"
 import { status } from "./status.ts"
 
-const VERSION = "0.1.0"
+/** The package's own: one place to change it, for sources and for what was built. */
+const Package = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
+const { version } = Schema.decodeUnknownSync(Package)(
+  fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8")
+)
 
 const sotto = Command.make("sotto").pipe(
   Command.withDescription(`Encrypted sync between your devices, through relays that cannot read it.\n\n${Exit.HELP}`),
@@ -41,13 +47,11 @@ const presenter: CliOutput.Presenter = {
       : CliOutput.defaultPresenter.present(event)
 }
 
-const program = Command.runWith(sotto, { version: VERSION, renderErrors: false })(args).pipe(
+const program = Command.runWith(sotto, { version, renderErrors: false })(args).pipe(
   Effect.as(Exit.CODE.ok),
   Effect.catch(report),
-  Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : reportDefect(cause)),
-  Effect.provide(Output.layer(json)),
-  Effect.provide(CliOutput.layerPresenter(presenter)),
-  Effect.provide(NodeServices.layer),
+  Effect.catchDefect(reportDefect),
+  Effect.provide(Layer.mergeAll(Output.layer(json), CliOutput.layerPresenter(presenter), NodeServices.layer)),
   Effect.provideService(Logger.LogToStderr, true)
 )
 

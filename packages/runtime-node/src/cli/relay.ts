@@ -113,7 +113,7 @@ export const relay = Command.make(
       ...url === undefined ? {} : { publicUrl: url },
       ...Option.isNone(options.metricsPort) ? {} : { metrics: { port: options.metricsPort.value } }
     })
-    yield* served.pipe(
+    return yield* served.pipe(
       Effect.provide(NodeCrypto.layer),
       Effect.onInterrupt(() => emit({ type: "stopped" }))
     )

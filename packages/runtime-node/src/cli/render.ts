@@ -33,7 +33,7 @@ const paint = (style: Style, ink: Ink, text: string): string =>
 const STEERING = /(?![\n\t])[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 /** Text that came from elsewhere, safe to show. */
-export const shown = (text: string): string =>
+const shown = (text: string): string =>
   text.replace(STEERING, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`)
 
 const line = (text: string): string => shown(text).replace(/[\n\t]+/g, " ")

@@ -1,0 +1,65 @@
+/** docs/reference/command-line.md says what there is: no flag, no command and no kind of line more or less. */
+import * as fs from "node:fs"
+import { assert, describe, it } from "vitest"
+import { expectCode, Stage } from "../process/Stage.ts"
+
+const read = (path: string): string => fs.readFileSync(new URL(`../../${path}`, import.meta.url), "utf8")
+const page = read("docs/reference/command-line.md")
+
+/** The page by its headings of the second level. */
+const sections = new Map(
+  page.split(/^## /m).slice(1).map((part) => [part.slice(0, part.indexOf("\n")).trim(), part] as const)
+)
+const commands = new Map(
+  [...sections].flatMap(([title, text]) => {
+    const name = /^sotto (\w+)/.exec(title)?.[1]
+    return name === undefined ? [] : [[name, text] as const]
+  })
+)
+
+const help = async (stage: Stage, args: ReadonlyArray<string>): Promise<string> => {
+  const child = stage.children.start([...args, "--help"], { input: "" })
+  expectCode(await child.ended, 0)
+  return child.output
+}
+
+/** The names in a part of a help page, such as FLAGS. */
+const namesIn = (text: string, part: string, name: RegExp): ReadonlyArray<string> => {
+  const body = new RegExp(`^${part}\\n((?: .*\\n|\\n(?= ))*)`, "m").exec(text)?.[1] ?? ""
+  return [...body.matchAll(name)].map(([, found = ""]) => found).sort()
+}
+
+describe("the reference page", () => {
+  it("lists the commands, and the flags of each", async () => {
+    await using stage = new Stage()
+    const root = await help(stage, [])
+    assert.deepStrictEqual([...commands.keys()].sort(), namesIn(root, "SUBCOMMANDS", /^ {2}(\w+)/gm))
+    for (const [name, text] of commands) {
+      const documented = [...text.matchAll(/^\| `(--[a-z-]+)/gm)].map(([, flag = ""]) => flag).sort()
+      assert.deepStrictEqual(documented, namesIn(await help(stage, [name]), "FLAGS", /^ {2}(--[a-z-]+)/gm), name)
+    }
+  })
+
+  it("lists the exit codes", () => {
+    const source = read("packages/runtime-node/src/cli/Exit.ts")
+    const body = /export const CODE = \{([\s\S]*?)\} as const/.exec(source)?.[1] ?? ""
+    const codes = [...body.matchAll(/^ {2}\w+: (\d+)/gm)].map(([, code = ""]) => code)
+    const documented = [...(sections.get("For every command") ?? "").matchAll(/^\| (\d+) \|/gm)].map(([, code = ""]) =>
+      code
+    )
+    assert.deepStrictEqual(documented, codes)
+  })
+
+  it("lists the lines of --json, and the fields of each", () => {
+    const source = read("packages/runtime-node/src/cli/Event.ts")
+    const kinds = [...source.matchAll(/^export interface \w+ \{\n {2}readonly type: "(\w+)"\n([\s\S]*?)^\}/gm)].map(
+      ([, type = "", body = ""]) =>
+        [type, [...body.matchAll(/^ {2}readonly (\w+)/gm)].map(([, field = ""]) => field)] as const
+    )
+    const rows = [...(sections.get("Lines of --json") ?? "").matchAll(/^\| `(\w+)` \| [^|]* \|(.*)\|$/gm)].map(
+      ([, type = "", fields = ""]) =>
+        [type, [...fields.replace(/\([^)]*\)/g, "").matchAll(/`(\w+)`/g)].map(([, field = ""]) => field)] as const
+    )
+    assert.deepStrictEqual(Object.fromEntries(rows), Object.fromEntries(kinds))
+  })
+})

@@ -44,8 +44,6 @@ export interface Handle {
   readonly write: boolean
   /** The end of its epoch, once it is over. */
   ended: PastEpoch | undefined
-  /** `false` when its connection let go of it or ended. */
-  attached: boolean
   subscription: Subscription | undefined
 }
 
@@ -171,7 +169,6 @@ export const wake = (engine: Engine, hub: Hub): void => {
 /** Lets go of a handle. */
 export const detach = (engine: Engine, handle: Handle): void => {
   const { hub } = handle
-  handle.attached = false
   handle.subscription = undefined
   hub.handles.delete(handle)
   closeIfIdle(engine, hub)

@@ -348,7 +348,7 @@ const ping = (engine: Engine, session: Session, request: number): Job => {
 export const addHandle = (
   engine: Engine,
   session: Session,
-  handle: Omit<Hub.Handle, "number" | "outbox" | "attached" | "subscription">
+  handle: Omit<Hub.Handle, "number" | "outbox" | "subscription">
 ): Result.Result<Hub.Handle, Overloaded> => {
   const before = [...session.handleByNumber.values()].find((other) => other.hub === handle.hub)
   const { routesPerSessionMax } = engine.options.limits
@@ -356,7 +356,7 @@ export const addHandle = (
     (before === undefined && session.handleByNumber.size >= routesPerSessionMax) || session.nextHandle > 0xffff
   ) return Result.fail(new Overloaded({ retryAfterMillis: 0 }))
   const number = session.nextHandle++
-  const added: Hub.Handle = { ...handle, number, outbox: session.outbox, attached: true, subscription: undefined }
+  const added: Hub.Handle = { ...handle, number, outbox: session.outbox, subscription: undefined }
   Hub.attach(engine, added)
   session.handleByNumber.set(number, added)
   if (before !== undefined) removeHandle(engine, session, before)

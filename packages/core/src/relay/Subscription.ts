@@ -13,7 +13,6 @@ import * as Bytes from "@sotto/schema/Bytes"
 import type { Placed } from "@sotto/schema/Frame"
 import type { Head } from "@sotto/schema/Head"
 import type { Lane, Position } from "@sotto/schema/Id"
-import type { RelayError } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import { type Engine, withStore } from "./Engine.ts"
@@ -32,7 +31,7 @@ import {
   wake
 } from "./Hub.ts"
 
-/** Starts (or replaces) a handle's subscription. A place above the log is one in another log: it starts at the end. */
+/** Starts (or replaces) a handle's subscription. From a place above the log the first page leads to the log's end. */
 export const subscribe = (
   engine: Engine,
   handle: Handle,
@@ -44,12 +43,11 @@ export const subscribe = (
   }
 ): void => {
   const { after, creditBytes, lanes, request } = wanted
-  const { position } = handle.hub.head
   handle.subscription = {
     request,
     lanes,
     lanesKey: lanes.map(Bytes.toHex).sort().join(),
-    position: after > position ? position : after,
+    position: after,
     creditBytes,
     caughtUp: false
   }
@@ -79,7 +77,7 @@ interface Group {
   readonly lanes: ReadonlyArray<Lane>
   /** A position, when they may not read further. */
   readonly until: Position | undefined
-  readonly members: Array<Handle>
+  readonly members: Array<{ readonly handle: Handle; readonly subscription: Subscribed }>
 }
 
 type Subscribed = NonNullable<Handle["subscription"]>
@@ -144,8 +142,9 @@ const groups = (engine: Engine, hub: Hub): Iterable<Group> => {
     const { lanes, lanesKey, position } = subscription
     const key = `${position} ${ended?.position ?? ""} ${lanesKey}`
     const group = groupByKey.get(key)
-    if (group !== undefined) group.members.push(handle)
-    else groupByKey.set(key, { after: position, lanes, until: ended?.position, members: [handle] })
+    const member = { handle, subscription }
+    if (group !== undefined) group.members.push(member)
+    else groupByKey.set(key, { after: position, lanes, until: ended?.position, members: [member] })
   }
   return groupByKey.values()
 }
@@ -204,7 +203,11 @@ const fromStore = Effect.fnUntraced(function*(engine: Engine, hub: Hub, { after,
   return yield* Effect.matchEffect(withStore(engine, read), {
     onFailure: (failure) =>
       Effect.sync(() => {
-        for (const handle of members) drop(handle, failure)
+        for (const { handle, subscription } of members) {
+          if (handle.subscription !== subscription) continue
+          handle.subscription = undefined
+          offer(handle, refused(handle.number, subscription.request, failure))
+        }
         return undefined
       }),
     onSuccess: (page) =>
@@ -225,21 +228,13 @@ const fromStore = Effect.fnUntraced(function*(engine: Engine, hub: Hub, { after,
   })
 })
 
-const drop = (handle: Handle, failure: RelayError): void => {
-  const { subscription } = handle
-  if (subscription === undefined) return
-  handle.subscription = undefined
-  offer(handle, refused(handle.number, subscription.request, failure))
-}
-
 /** Gives a page to the group's members; `true` when one of them can go on at once. */
-const deliver = (engine: Engine, { after, members }: Group, page: Page): boolean => {
+const deliver = (engine: Engine, { members }: Group, page: Page): boolean => {
   const messageByNumber = new Map<number, Uint8Array>()
   let more = false
-  for (const handle of members) {
-    const { subscription } = handle
-    // It may have been replaced, moved or ended while the page was read.
-    if (subscription === undefined || !handle.attached || subscription.position !== after) continue
+  for (const { handle, subscription } of members) {
+    // It may have been replaced or ended while the page was read.
+    if (handle.subscription !== subscription) continue
     subscription.position = page.through
     if (page.placed.length > 0 || (page.head !== null && !subscription.caughtUp)) {
       let message = messageByNumber.get(handle.number)

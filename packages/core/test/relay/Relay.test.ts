@@ -9,6 +9,7 @@ import { Limit } from "@sotto/schema/Limit"
 import * as Proof from "@sotto/schema/Proof"
 import { QuotaExceeded, Unauthorized } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as TestClock from "effect/testing/TestClock"
 import * as Kit from "../kit/relayKit.ts"
 
@@ -141,6 +142,28 @@ layer(Kit.CryptoLive)("a relay's log", (it) => {
       yield* client.send({ _tag: "Unsubscribe", handle })
       yield* Kit.settle
       yield* Kit.push(writer.client, writer.handle, [Kit.envelope(crypto, { lane: 2 })])
+      yield* Kit.settle
+      assert.deepStrictEqual(client.frames, [])
+    }))
+
+  it.effect("a subscription that is replaced while its page is read gets nothing of it", () =>
+    Effect.gen(function*() {
+      const gate = Latch.makeUnsafe(true)
+      const { crypto, join, writer } = yield* start({
+        store: (store) => ({
+          ...store,
+          read: (page) => Effect.tap(store.read(page), () => gate.await)
+        })
+      })
+      yield* Kit.push(writer.client, writer.handle, range(1, 4).map((lane) => Kit.envelope(crypto, { lane })))
+      const { client, handle } = yield* join
+      yield* gate.close
+      yield* Kit.subscribe(client, handle, { after: 0 })
+      yield* Kit.settle
+      yield* Kit.subscribe(client, handle, { after: 0, lanes: [Kit.lane(2)] })
+      yield* Kit.settle
+      yield* gate.open
+      assert.deepStrictEqual(numbers((yield* client.take("Deliver")).placed), [2])
       yield* Kit.settle
       assert.deepStrictEqual(client.frames, [])
     }))

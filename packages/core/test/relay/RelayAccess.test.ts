@@ -12,6 +12,8 @@ import {
   UnknownRoute
 } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Redacted from "effect/Redacted"
 import * as Kit from "../kit/relayKit.ts"
 
@@ -230,7 +232,7 @@ layer(Kit.CryptoLive)("an epoch's end", (it) => {
       ])
       yield* Kit.subscribe(away, attached.handle, { after: 0 })
       const placed = yield* Kit.receive(away, 2)
-      assert.deepStrictEqual(placed[1]?.envelope, rekey)
+      assert.deepStrictEqual([placed.length, placed[1]?.envelope], [2, rekey])
       assert.strictEqual((yield* away.take("EpochChanged")).epoch, 3)
       yield* away.send({ _tag: "Pull", handle: attached.handle, request: 2, after: Kit.position(1), limit: 10 })
       const page = yield* away.take("Page")
@@ -248,6 +250,50 @@ layer(Kit.CryptoLive)("an epoch's end", (it) => {
       assert.deepStrictEqual((yield* Kit.receive(away, 1)).map(({ position }) => Number(position)), [3])
       yield* away.take("EpochChanged")
       assert.strictEqual((yield* Kit.attach(away, route, three)).epoch, 3)
+    }))
+
+  it.effect("shows its last head also when the relay has let go of what followed", () =>
+    Effect.gen(function*() {
+      const { crypto, hash, one, owner: { client, handle }, relay, route, two } = yield* start()
+      yield* Kit.push(client, handle, [Kit.envelope(crypto)])
+      yield* Kit.setEpoch(client, route, { before: one, after: two, opHash: hash() })
+      const renewed = yield* Kit.attach(client, route, two)
+      yield* Kit.push(client, renewed.handle, [1, 2, 3].map(() => Kit.envelope(crypto)))
+      yield* client.calls.Ack({ handle: renewed.handle, tag: Kit.tag(crypto), position: Kit.position(3) })
+      yield* relay.sweep
+      assert.strictEqual((yield* Kit.attach(client, route, two)).head.body.lowest, 4)
+      const { body } = (yield* Kit.attach(yield* Kit.connect(relay), route, one)).head
+      assert.deepStrictEqual([Number(body.position), Number(body.lowest)], [1, 2])
+    }))
+
+  it.effect("is not undone by somebody who read the route before it", () =>
+    Effect.gen(function*() {
+      const gate = Latch.makeUnsafe(false)
+      let held = false
+      const { crypto, hash, one, owner, relay, route, two } = yield* start({
+        store: (store) => ({
+          ...store,
+          route: (id) =>
+            Effect.suspend(() => {
+              const late = held
+              held = false
+              return Effect.flatMap(store.route(id), (state) =>
+                late ? Effect.as(gate.await, state) : Effect.succeed(state))
+            })
+        })
+      })
+      const slow = yield* Kit.connect(relay)
+      held = true
+      const attaching = yield* Effect.forkChild(Kit.attach(slow, route, one), { startImmediately: true })
+      yield* Kit.settle
+      yield* Kit.setEpoch(owner.client, route, { before: one, after: two, opHash: hash() })
+      yield* gate.open
+      const attached = yield* Fiber.join(attaching)
+      assert.strictEqual(attached.epoch, 2)
+      yield* slow.send({ _tag: "Push", handle: attached.handle, request: 1, envelopes: [Kit.envelope(crypto)] })
+      assert.match(yield* unauthorized(Effect.flip(slow.refused)), /over/)
+      const renewed = yield* Kit.attach(owner.client, route, two)
+      yield* Kit.push(owner.client, renewed.handle, [Kit.envelope(crypto, { epoch: 2 })])
     }))
 
   it.effect("needs the admin key of the epoch before, the next number, and what came before it", () =>

@@ -107,7 +107,7 @@ export const Limit = {
   pushBytesInFlightTotalMax: 256 * 1024 * 1024,
   /** How often a relay looks for what is to be deleted. */
   sweepMillis: 30_000,
-  /** From `GoAway` to the end of a connection. */
+  /** When a client that was told to go may come back. */
   goAwayMillis: 5000,
   /** Open mailboxes of a relay. */
   mailboxesMax: 10_000,

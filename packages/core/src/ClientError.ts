@@ -72,3 +72,11 @@ export class EpochMoved extends Schema.TaggedError<EpochMoved>()("EpochMoved", {
       "as soon as this device has them."
   }
 }
+
+/** A bug in this program ended a connection. */
+export class Defect extends Schema.TaggedError<Defect>()("Defect", {}) {
+  override get message() {
+    return "A bug in this program ended the connection; the log says where. What you wrote is kept on this device, and the " +
+      "connection is made anew. Please report it."
+  }
+}

@@ -5,8 +5,12 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import { Position, type RelayKey } from "@sotto/schema/Id"
 import type { RelayError } from "@sotto/schema/RelayError"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { Defect } from "../ClientError.ts"
 import type { Crypto } from "../Crypto.ts"
 import * as Signal from "../internal/signal.ts"
 import { type ClientEvent, type Failure, failureOf, type RelayPhase, type RelayStatus } from "../Status.ts"
@@ -85,7 +89,7 @@ export const make = (shared: Shared, relay: RelayKey): Keeper => {
       state.failures = 0
       woken.raise()
     },
-    run: keep({ shared, relay, state, set, book, woken })
+    run: Effect.ensuring(keep({ shared, relay, state, set, book, woken }), set({ session: undefined }))
   }
 }
 
@@ -158,7 +162,7 @@ const CAUGHT: Failure = {
 /** One session; undefined when it ended because the app paused. */
 const session = (
   { book, relay, set, shared, state }: Keeping
-): Effect.Effect<RelaySession.SessionEnded | undefined, never, Transport | Crypto> => {
+): Effect.Effect<Ended | undefined, never, Transport | Crypto> => {
   const { journal } = shared
   const listener: RelaySession.Listener = {
     attached: (session) =>
@@ -185,15 +189,27 @@ const session = (
     () => shared.paused() || (book()?.row.misbehaved ?? 0) !== 0 || book() === undefined ? true : undefined
   )
   return Effect.raceFirst(
-    Effect.flip(Effect.scoped(RelaySession.run(journal, relay, listener))),
+    Effect.flatMap(Effect.exit(Effect.scoped(RelaySession.run(journal, relay, listener))), endOf),
     Effect.as(interrupted, undefined)
   )
 }
 
+/** Why a session ended. A bug in it ends the session, and nothing else of this device. */
+const endOf = (exit: Exit.Exit<never, RelaySession.SessionEnded>): Effect.Effect<Ended> => {
+  if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
+  const { cause } = exit
+  const error = Cause.findErrorOption(cause)
+  if (Option.isSome(error)) return Effect.succeed(error.value)
+  if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+  return Effect.as(Effect.logError("a connection to a relay ended by a defect", cause), new Defect())
+}
+
+type Ended = RelaySession.SessionEnded | Defect
+
 /** Waits as long as the end of a session asks for. */
 const pauseAfter = Effect.fnUntraced(function*(
   { book, relay, set, shared, state, woken }: Keeping,
-  ended: RelaySession.SessionEnded,
+  ended: Ended,
   seen: number
 ) {
   const { changed } = shared.journal
@@ -223,13 +239,13 @@ const pauseAfter = Effect.fnUntraced(function*(
   yield* Effect.raceAllFirst([Effect.sleep(delay), woken.after(seen), released])
 })
 
-const retryAfterOf = (ended: RelaySession.SessionEnded): number =>
+const retryAfterOf = (ended: Ended): number =>
   ended._tag === "RateLimited" || ended._tag === "Overloaded" || ended._tag === "ShuttingDown"
     ? ended.retryAfterMillis
     : 0
 
 /** Whether to try again would come to the same. */
-const isFinal = (ended: RelaySession.SessionEnded): boolean => {
+const isFinal = (ended: Ended): boolean => {
   switch (ended._tag) {
     case "RelayKeyMismatch":
     case "DeviceRevoked":

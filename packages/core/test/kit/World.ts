@@ -26,6 +26,7 @@ import type { RelayAddress } from "@sotto/schema/Pairing"
 import { ROLE, type Role } from "@sotto/schema/Space"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -76,6 +77,7 @@ export interface DeviceHost {
   /** The process dies: nothing is flushed, nothing is said, and its store takes nothing more. */
   readonly crash: Effect.Effect<void>
   readonly client: () => Client.Client["Service"]
+  readonly isOpen: () => boolean
   readonly identity: () => DeviceIdentity
   /** Breaks its connections and lets no new ones come about. */
   readonly cut: Effect.Effect<void>
@@ -121,6 +123,16 @@ export const untilEffect = <E, R>(
       ? Effect.die(new Error(`it never came about: ${what}`))
       : Effect.andThen(Effect.yieldNow, untilEffect(what, ready, tries - 1))
   })
+
+/** A process of a device. When it is dead, its store answers nothing any more, until the test takes it away. */
+interface Process {
+  dead: boolean
+  readonly gone: Deferred.Deferred<void>
+}
+
+const makeProcess = (): Process => ({ dead: false, gone: Deferred.makeUnsafe() })
+
+const nothing = ({ gone }: Process): Effect.Effect<never> => Effect.andThen(Deferred.await(gone), Effect.interrupt)
 
 const EVERYTHING = { from: Uint8Array.of(0), to: Uint8Array.of(0xff), limit: Number.MAX_SAFE_INTEGER }
 
@@ -196,7 +208,7 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
     let fault: Fault = () => "ok"
     let current: {
       readonly scope: Scope.Closeable
-      readonly process: { dead: boolean }
+      readonly process: Process
       client?: Client.Client["Service"]
     } | undefined
     let identity: DeviceIdentity | undefined
@@ -221,12 +233,12 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
       })
     })
 
-    const storeOf = (process: { dead: boolean }): StoreService => ({
-      get: (key) => process.dead ? Effect.never : rows.get(key),
-      scan: (range) => process.dead ? Effect.never : rows.scan(range),
+    const storeOf = (process: Process): StoreService => ({
+      get: (key) => process.dead ? nothing(process) : rows.get(key),
+      scan: (range) => process.dead ? nothing(process) : rows.scan(range),
       commit: (writes) =>
         Effect.suspend(() => {
-          if (process.dead) return Effect.never
+          if (process.dead) return nothing(process)
           const verdict = fault(++commits)
           const failed = new StoreFailed({ reason: "unavailable", operation: "commit", detail: "as the test wants" })
           switch (verdict) {
@@ -240,13 +252,13 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
             case "die-after": {
               const kept = verdict === "die-after" ? rows.commit(writes) : Effect.void
               process.dead = true
-              return Effect.andThen(kept, Effect.never)
+              return Effect.andThen(kept, nothing(process))
             }
           }
         })
     })
 
-    const services = (process: { dead: boolean }) =>
+    const services = (process: Process) =>
       Context.make(Store, Store.of(storeOf(process))).pipe(
         Context.add(Keystore.Keystore, keystore),
         Context.add(Crypto, crypto),
@@ -269,25 +281,34 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
         fault = next
       },
       isDead: () => current?.process.dead === true,
-      run: (effect) => Effect.provideContext(effect, services({ dead: false })),
+      run: (effect) => Effect.provideContext(effect, services(makeProcess())),
       open: Effect.gen(function*() {
         const scope = yield* Scope.make()
-        const process = { dead: false }
+        const process = makeProcess()
         current = { scope, process }
-        const sotto = yield* Sotto.open.pipe(Effect.provideContext(services(process)), Scope.provide(scope), Effect.orDie)
+        const sotto = yield* Sotto.open.pipe(
+          Effect.provideContext(services(process)),
+          Scope.provide(scope),
+          Effect.orDie,
+          Effect.onError(() => end)
+        )
         identity = sotto.identity
         current = { scope, process, client: sotto.client }
         return sotto.client
       }),
       close: end,
-      crash: Effect.suspend(() => {
-        if (current !== undefined) current.process.dead = true
+      crash: Effect.uninterruptible(Effect.suspend(() => {
+        if (current !== undefined) {
+          current.process.dead = true
+          Deferred.doneUnsafe(current.process.gone, Effect.void)
+        }
         return Effect.andThen(breakWires, end)
-      }),
+      })),
       client: () => {
         if (current?.client === undefined) throw new Error(`${label} does not run`)
         return current.client
       },
+      isOpen: () => current?.client !== undefined,
       identity: () => {
         if (identity === undefined) throw new Error(`${label} was never opened`)
         return identity

@@ -1,7 +1,7 @@
 /**
  * Every TypeScript fence of the pages is a program that compiles and does what its comments say (`// => what it
  * prints`), each in a process and a directory of its own, with a relay at `SOTTO_RELAY`. One that begins with
- * `// not run` is compiled alone, and so are the fences in comments of sources.
+ * `// not run` or leaves something out (`…`) is compiled alone, and so are the fences in comments of sources.
  */
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"

@@ -10,7 +10,7 @@ export interface Fence {
   /** Its first line there, counted from 1. */
   readonly line: number
   readonly code: string
-  /** For readers and the compiler alone: marked so, or a piece of a comment. */
+  /** False for what is for readers and the compiler alone: marked so, with something left out (`…`), or in a comment. */
   readonly run: boolean
   /** What it prints, as its comments `// => …` say. */
   readonly prints: ReadonlyArray<string>
@@ -32,7 +32,7 @@ const fencesIn = (page: string): ReadonlyArray<Fence> => {
       page,
       line: start + 2,
       code: code.join("\n"),
-      run: isPage(page) && !code.some((each) => /^\/\/ not run\b/.test(each)),
+      run: isPage(page) && !code.some((each) => /^\/\/ not run\b|…/.test(each)),
       prints: code.flatMap((each) => {
         const said = each.split("// => ")[1]
         return said === undefined ? [] : [said]

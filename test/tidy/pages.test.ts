@@ -14,7 +14,7 @@ describe("a package's page names exactly its public modules", () => {
   const inside = /^(internal|cli|migrations)\/|^index$/
 
   for (const name of ["schema", "core", "runtime-node", "runtime-browser"]) {
-    it(name, () => {
+    it(`@sotto/${name}`, () => {
       const source = `packages/${name}/src/`
       const modules = files.filter((path) => path.startsWith(source) && path.endsWith(".ts"))
         .map((path) => path.slice(source.length, -".ts".length)).filter((module) => !inside.test(module))
@@ -59,5 +59,18 @@ describe("links", () => {
       })
     )
     assert.deepStrictEqual(dead, [])
+  })
+})
+
+describe("docs/internals/hacking.md", () => {
+  it("names files and functions that are there", () => {
+    const rows = [...read("docs/internals/hacking.md").matchAll(/^\| \d+ \| `([^`]+)` \| `(\w+)` \|/gm)]
+    assert.isAbove(rows.length, 20)
+    const wrong = rows.flatMap(([, file = "", name = ""]) => {
+      const path = /^(schema|runtime-node)\//.test(file) ? `packages/${file}` : `packages/core/src/${file}`
+      const defined = new RegExp(`\\bconst ${name}\\b|^ {2}${name}\\(`, "m")
+      return files.includes(path) && defined.test(read(path)) ? [] : [`${file}: ${name}`]
+    })
+    assert.deepStrictEqual(wrong, [])
   })
 })

@@ -24,6 +24,8 @@ export class Output extends Context.Service<Output, {
   readonly emit: (event: Event) => Effect.Effect<void>
   /** Many at once, in one write: a log of thousands of entries. */
   readonly emitAll: (events: ReadonlyArray<Event>) => Effect.Effect<void>
+  /** A line on the terminal that the next one takes the place of; nothing where there is none. "" takes it away. */
+  readonly progress: (text: string) => Effect.Effect<void>
 }>()("@sotto/runtime-node/cli/Output") {
   static readonly layer = (json: boolean): Layer.Layer<Output> =>
     Layer.sync(Output, () => {
@@ -40,6 +42,10 @@ export class Output extends Context.Service<Output, {
       return {
         json,
         emit,
+        progress: (text) =>
+          Effect.sync(() => {
+            if (!json && process.stderr.isTTY) process.stderr.write(`\r\u001b[2K${text}`)
+          }),
         emitAll: (events) =>
           events.length === 0
             ? Effect.void

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { CODE, codeOfTag } from "./Exit.ts"
+import { Output } from "./Output.ts"
 
 type Service = Client["Service"]
 
@@ -39,6 +40,32 @@ const refused = (client: Service): Effect.Effect<unknown> =>
     return failure !== undefined && codeOfTag(failure.tag) === CODE.refused
   }))
 
+const PROGRESS_MILLIS = 500
+
+/** What happens now, for who looks on. */
+const progressOf = ({ pending, relays }: Status): string => {
+  const receiving = relays.find(({ phase }) => phase === "catching-up")
+  if (receiving !== undefined) return `Received ${receiving.received} of ${receiving.head} …`
+  if (relays.some(({ phase }) => phase === "live")) return pending === 0 ? "" : `${pending} to be sent …`
+  return `Connecting to ${relays.map(({ url }) => url).join(", ")} …`
+}
+
+/** Shows what happens until it is interrupted: only what takes longer than a moment is seen at all. */
+const showProgress = (client: Service) =>
+  Output.use((output) =>
+    Effect.ensuring(
+      Effect.forever(Effect.gen(function*() {
+        yield* Effect.sleep(PROGRESS_MILLIS)
+        yield* output.progress(progressOf(yield* client.status.current))
+      })),
+      output.progress("")
+    )
+  )
+
+/** The same, with a line on the terminal while it lasts. */
+export const watched = <A, E, R>(client: Service, effect: Effect.Effect<A, E, R>) =>
+  Effect.raceFirst(effect, showProgress(client))
+
 /**
  * What `done` answers, or why it does not come: no relay could be reached, or none did it in time.
  */
@@ -46,13 +73,14 @@ export const hopeful = <A>(
   client: Service,
   done: Effect.Effect<A, Closed>,
   millis = PATIENCE_MILLIS
-): Effect.Effect<Result.Result<A, Failure>, Closed> =>
+): Effect.Effect<Result.Result<A, Failure>, Closed, Output> =>
   Effect.gen(function*() {
     const answer = yield* Effect.raceAllFirst([
       Effect.asSome(done),
       Effect.andThen(client.pull, Effect.never),
       Effect.andThen(refused(client), Effect.succeedNone)
     ]).pipe(
+      (waiting) => watched(client, waiting),
       Effect.timeoutOption(millis),
       Effect.map(Option.flatten),
       Effect.catchTag("NotConnected", () => Effect.succeedNone)

@@ -50,7 +50,7 @@ const tell = (happened: Step) => {
     case "WaitingForApproval":
       return step(2, "waiting", "Look at the other device: it asks to let this one in. Both show:", happened.emoji)
     case "Welcomed":
-      return step(3, "welcomed", "Let in. Fetching what is there.")
+      return step(3, "welcomed", "The other device let this one in.")
   }
 }
 

@@ -27,7 +27,7 @@ import { status } from "./status.ts"
 
 /** The package's own: one place to change it, for sources and for what was built. */
 const Package = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
-const { version } = Schema.decodeUnknownSync(Package)(
+const { version } = Schema.decodeSync(Package)(
   fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8")
 )
 

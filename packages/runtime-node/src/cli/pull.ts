@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { withSotto } from "./Home.ts"
 import { Output } from "./Output.ts"
-import { settled } from "./Wait.ts"
+import { settled, watched } from "./Wait.ts"
 import { entryLines } from "./Words.ts"
 
 type Service = Client["Service"]
@@ -57,7 +57,7 @@ export const pull = Command.make("pull", {
     const [first] = yield* client.relays.list
     if (first === undefined) return
     const relay = first.address.key
-    const pulled = yield* Effect.result(client.pull)
+    const pulled = yield* Effect.result(watched(client, client.pull))
     // What this device wrote offline belongs to the log as well; it is on its way.
     if (Result.isSuccess(pulled)) yield* settled(client)
     const last = yield* printAfter(client, relay, { relay, position: Position.make(options.after) })

@@ -165,9 +165,9 @@ const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) =>
   step: ({ detail, emoji, of, step }, style) =>
     `${paint(style, "bold", `Step ${step} of ${of}`)}  ${line(detail)}` +
     (emoji.length === 0 ? "" : `\n  ${pictures(emoji)}`),
-  joined: ({ devices, label }, style) =>
+  joined: ({ device, devices, label }, style) =>
     `${paint(style, "green", "✓")} ${quoted(label)} is in, with ${
-      devices.map((one) => quoted(one.label)).join(", ")
+      devices.filter((other) => other.device !== device).map((other) => quoted(other.label)).join(", ")
     }. \`sotto pull\` shows what is there.`,
   pushed: ({ position, stored }, style) =>
     stored

@@ -146,7 +146,7 @@ const messages = async (crypto: CryptoService): Promise<ReadonlyArray<MessageFig
   return figures
 }
 
-/** Prints the figures, as a table or as one JSON object. */
+/** Prints the figures, as a table or as one JSON object. @public */
 export const run = async ({ json }: { readonly json: boolean }): Promise<void> => {
   const serviceOf = (layer: typeof NodeCrypto.layer) => Effect.runPromise(Effect.provide(Effect.service(Crypto), layer))
   const backends = [await serviceOf(NodeCrypto.layer), await serviceOf(Portable.layer)]

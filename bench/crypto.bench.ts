@@ -233,7 +233,7 @@ const row = ({ name, nodeMegabytes, nodeMicros, portableMegabytes, portableMicro
     nodeMegabytes === undefined ? "" : `${nodeMegabytes} / ${portableMegabytes} MB/s`.padStart(20)
   ].join(" ").trimEnd()
 
-/** Times every primitive on both backends and prints a table, or with `json` one object. */
+/** Times every primitive on both backends and prints a table, or with `json` one object. @public */
 export const run = async ({ json }: { readonly json: boolean }): Promise<void> => {
   const service = Effect.service(Crypto)
   const node = await Effect.runPromise(Effect.provide(service, NodeCrypto.layer))

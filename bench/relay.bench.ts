@@ -215,6 +215,7 @@ const workplace = () => {
   return mkdtempSync(join(base, "bench-"))
 }
 
+/** @public */
 export const run = async ({ json }: { readonly json: boolean }): Promise<void> => {
   const base = workplace()
   const sections: Record<string, ReadonlyArray<Row>> = {}

@@ -173,6 +173,7 @@ const WORKS: ReadonlyArray<Work> = (["memory", "sqlite"] as const).flatMap((stor
   { what: "fan-out to 32", store, writers: 1, readers: 32, pushes: 5_000, envelopesPerPush: 1, inFlight: 64 }
 ])
 
+/** @public */
 export const run = async ({ json }: { readonly json: boolean }): Promise<void> => {
   await runOne({
     what: "warm",

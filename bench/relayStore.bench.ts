@@ -162,7 +162,7 @@ const pages = (pageEnvelopes: number): Promise<Pages> =>
 
 const show = (value: number) => value.toFixed(1).padStart(9)
 
-/** Prints the figures as a table, or as one JSON object. */
+/** Prints the figures as a table, or as one JSON object. @public */
 export const run = async (options: { readonly json: boolean }): Promise<void> => {
   const written: Array<Appends> = []
   for (const envelopeBytes of [1024, 300]) {

@@ -146,6 +146,7 @@ const SHAPES: ReadonlyArray<Shape> = [
   { values: 1000, valuesPerEntry: 100, flushes: "one" }
 ]
 
+/** @public */
 export const run = async ({ json }: { readonly json: boolean }): Promise<void> => {
   const portable = await Effect.runPromise(Effect.provide(Effect.service(Crypto), Portable.layer))
   const node = await Effect.runPromise(Effect.provide(Effect.service(Crypto), NodeCrypto.layer))

@@ -26,8 +26,6 @@ export const Limit = {
   // Space
   /** Members of a space, and operations of its membership log in a welcome. */
   membersMax: 1024,
-  /** The recovery secret: 24 words. */
-  recoveryBytes: 32,
   // Messages
   /** One message of a channel, before it is cut into records. An envelope always fits, with room for its frame. */
   messageBytesMax: 1024 * 1024,
@@ -141,14 +139,8 @@ export const Limit = {
   reconnectMillisMax: 30_000,
   /** Random addition to each wait. */
   reconnectJitterMillis: 5000,
-  /** Between polls where streams are not to be had. */
-  pollMillis: 300_000,
-  /** Between polls when nothing comes for long. */
-  pollMillisMax: 3_600_000,
   /** What a platform gives before it suspends an app. */
   suspendFlushMillis: 500,
-  /** What a platform gives after it woke an app. */
-  wakeGraceMillis: 10_000,
   /** Writes within this become one entry. */
   flushMillis: 5,
   /** Entries that wait to be sent. */

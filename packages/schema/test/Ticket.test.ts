@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { RelayKey } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
 import { PairingTicket } from "@sotto/schema/Pairing"
 import * as Ticket from "@sotto/schema/Ticket"
 import * as Arbitrary from "effect/Arbitrary"
@@ -133,7 +134,7 @@ describe("pairing ticket", () => {
 
   it("says what is wrong, before it decodes anything long", () => {
     const text = Ticket.pairingTicketToText(ticket("ws://a/"))
-    assert.strictEqual(ticketReason(text.padEnd(1025, "0")), "length")
+    assert.strictEqual(ticketReason(text.padEnd(Limit.ticketBytesMax + 1, "0")), "length")
     assert.strictEqual(ticketReason(text.replace("sotto:", "http:")), "url")
     assert.strictEqual(ticketReason(text.replace("e=", "x=")), "url")
     assert.strictEqual(ticketReason(`${text}&z=1`), "url")

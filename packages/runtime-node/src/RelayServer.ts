@@ -169,7 +169,7 @@ const accept = (
 
   server.on("upgrade", (request: http.IncomingMessage, stream: Duplex, head: Buffer) => {
     // Until the upgrade is done nobody else listens, and an error without a listener ends the process.
-    stream.on("error", () => stream.destroy())
+    stream.on("error", destroy)
     const address = addressOf(request, trustProxy)
     fork(Effect.map(relay.refusal(address), (refusal) => {
       if (refusal !== undefined) refuse(stream, refusal._tag === "RateLimited" ? 429 : 503)
@@ -177,6 +177,11 @@ const accept = (
     }))
   })
   return open
+}
+
+/** Not a closure: one would hold the request for as long as the connection lasts. */
+const destroy = function(this: Duplex): void {
+  this.destroy()
 }
 
 /** Says no in HTTP, and is done with it: a peer that does not close its side holds nothing. */

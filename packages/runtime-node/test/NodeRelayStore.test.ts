@@ -147,6 +147,27 @@ describe("NodeRelayStore", () => {
       assert.strictEqual(failure._tag === "RelayStoreFailed" ? failure.reason : failure._tag, "corrupt")
     }))
 
+  it.effect("ids that begin alike are told apart", () =>
+    Effect.gen(function*() {
+      const store = yield* open(yield* temporaryDirectory)
+      yield* openRoute(store, 1)
+      const alike = Array.from({ length: 40 }, (_, n) => {
+        const id = new Uint8Array(32).fill(7)
+        id[31] = n
+        return { ...incoming(n), id: EnvelopeId.make(id) }
+      })
+      for (const each of alike) yield* append(store, 1, [each])
+      const again = yield* append(store, 1, alike)
+      assert.deepStrictEqual(
+        again.stored,
+        alike.map((_, n) => ({ position: Position.make(n + 1), duplicate: true }))
+      )
+      const ids = [alike[3], alike[5]].flatMap((each) => each?.id ?? [])
+      assert.strictEqual(yield* store.prune({ route: routeOf(1), ids, nowMillis: NOW, expiresMillis: 0 }), 2)
+      const left = (yield* readAll(store, 1)).envelopes.map(({ position }) => Number(position))
+      assert.deepStrictEqual(left, alike.map((_, n) => n + 1).filter((at) => at !== 4 && at !== 6))
+    }))
+
   it.effect("more routes than are kept in memory: each goes on where it was", () =>
     Effect.gen(function*() {
       const store = yield* open(yield* temporaryDirectory)

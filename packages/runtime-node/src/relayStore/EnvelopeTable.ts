@@ -22,10 +22,11 @@ export interface Placed {
   readonly duplicate: boolean
 }
 
+const BY_ID = "envelope INDEXED BY envelope_by_id WHERE gid = ?1 AND substr(id, 1, 8) = substr(?2, 1, 8) AND id = ?2"
 const LIVE = "envelope INDEXED BY envelope_live WHERE gid = ? AND bytes IS NOT NULL"
 
 const prepare = (database: DatabaseSync) => ({
-  known: database.prepare("SELECT position FROM envelope WHERE gid = ? AND id = ?"),
+  known: database.prepare(`SELECT position FROM ${BY_ID}`),
   insert: database.prepare(
     `INSERT INTO envelope (gid, position, appended_millis, expires_millis, lane, id, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)`
   ),
@@ -36,9 +37,7 @@ const prepare = (database: DatabaseSync) => ({
   ),
   lowest: database.prepare(`SELECT min(position) AS lowest FROM ${LIVE} AND position >= ?`),
   nextExpiry: database.prepare(`SELECT min(expires_millis) AS next FROM ${LIVE}`),
-  byId: database.prepare(
-    "SELECT n, length(bytes) AS size, expires_millis FROM envelope WHERE gid = ? AND id = ? AND bytes IS NOT NULL"
-  ),
+  byId: database.prepare(`SELECT n, length(bytes) AS size, expires_millis FROM ${BY_ID} AND bytes IS NOT NULL`),
   through: database.prepare(`SELECT n, length(bytes) AS size FROM ${LIVE} AND position <= ? ORDER BY position LIMIT ?`),
   expired: database.prepare(
     `SELECT n, length(bytes) AS size FROM ${LIVE} AND position > ? AND expires_millis <= ? ORDER BY position LIMIT ?`

@@ -12,14 +12,14 @@ export interface Outcome {
 /** One TCP connection. What arrives is kept; errors are ends. */
 export class RawClient implements Disposable {
   readonly socket: net.Socket
-  readonly #received: Array<Buffer> = []
+  readonly #received: Array<Uint8Array> = []
   readonly #ended: Promise<void>
   #wake: () => void = () => undefined
 
   private constructor(socket: net.Socket) {
     this.socket = socket
     socket.on("error", () => undefined)
-    socket.on("data", (bytes) => {
+    socket.on("data", (bytes: Buffer) => {
       this.#received.push(bytes)
       this.#wake()
     })

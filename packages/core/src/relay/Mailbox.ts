@@ -6,7 +6,8 @@
  *    another connection; any third name closes the mailbox for all, since a code has leaked then.
  * 2. 32 messages and 64 KiB in all; messages stay until the end, so that a side that reconnects can read again.
  * 3. Claims of new sides are limited per address and in all; taking up one's own side again is free.
- * 4. A mailbox that is closed leaves a mark until its time is over: its name is not given out again meanwhile.
+ * 4. A mailbox that is closed leaves a mark until its time is over: its name is not given out again meanwhile. What the
+ *    side that closed it had said before, the other one can still read: it would not know why otherwise.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { MailboxId } from "@sotto/schema/Id"
@@ -25,7 +26,7 @@ type Side = 0 | 1
 interface Box {
   /** One or two. */
   readonly sides: Array<MailboxSide>
-  readonly messages: Array<{ readonly from: Side; readonly bytes: Uint8Array }>
+  messages: Array<{ readonly from: Side; readonly bytes: Uint8Array }>
   readonly expiresMillis: number
   bytes: number
   /** Why it can no longer be used. */
@@ -80,14 +81,15 @@ const announce = (box: Box): void => {
   Deferred.doneUnsafe(changed, Effect.void)
 }
 
-const end = (box: Box, reason: "crowded" | "unknown"): void => {
-  box.closed ??= reason
-  box.messages.length = 0
+/** Closed by a side, whose last words stay, or by one too many. */
+const end = (box: Box, by: Side | "crowded"): void => {
+  box.closed ??= by === "crowded" ? by : "unknown"
+  box.messages = box.messages.filter(({ from }) => from === by)
   announce(box)
 }
 
 const state = (box: Box, nowMillis: number): MailboxUnavailable["reason"] | undefined =>
-  box.closed ?? (nowMillis >= box.expiresMillis ? "expired" : undefined)
+  nowMillis >= box.expiresMillis ? "expired" : box.closed
 
 interface Boxes {
   readonly crypto: Pick<Crypto["Service"], "equal">
@@ -116,10 +118,13 @@ export const make = (crypto: Pick<Crypto["Service"], "equal">, limits: RelayLimi
       waitMillis === 0
         ? Effect.suspend(() => look(claim, after, nowMillis))
         : Effect.map(
-          Effect.timeoutOption(follow(claim, after, nowMillis), waitMillis),
+          Effect.timeoutOption(
+            follow(claim, after, nowMillis),
+            Math.min(waitMillis, Math.max(0, claim.box.expiresMillis - nowMillis))
+          ),
           Option.getOrElse((): ReadonlyArray<Uint8Array> => [])
         ),
-    close: ({ box }) => Effect.sync(() => end(box, "unknown")),
+    close: ({ box, side }) => Effect.sync(() => end(box, side)),
     sweep: (nowMillis) => {
       perAddress.evict(nowMillis)
       return sweep(boxes, nowMillis)
@@ -182,24 +187,26 @@ type Found = Effect.Effect<ReadonlyArray<Uint8Array>, MailboxUnavailable>
 
 const look = ({ box, side }: Claim, after: number, nowMillis: number): Found => {
   const reason = state(box, nowMillis)
-  if (reason !== undefined) return unavailable(reason)
-  return Effect.succeed(box.messages.filter(({ from }) => from !== side).slice(after).map(({ bytes }) => bytes))
+  const found = box.messages.filter(({ from }) => from !== side).slice(after).map(({ bytes }) => bytes)
+  const areLastWords = reason === "unknown" && found.length > 0
+  return reason === undefined || areLastWords ? Effect.succeed(found) : unavailable(reason)
 }
 
 /** Looks and, when there is nothing, waits for the next change: one step, so that no change is missed between. */
 const follow = (claim: Claim, after: number, nowMillis: number): Found =>
   Effect.suspend(() => {
     const { changed } = claim.box
-    return Effect.flatMap(look(claim, after, nowMillis), (found) =>
-      found.length > 0
-        ? Effect.succeed(found)
-        : Effect.andThen(Deferred.await(changed), follow(claim, after, nowMillis)))
+    return Effect.filterOrElse(
+      look(claim, after, nowMillis),
+      (found) => found.length > 0,
+      () => Effect.andThen(Deferred.await(changed), follow(claim, after, nowMillis))
+    )
   })
 
 const sweep = ({ boxByHex }: Boxes, nowMillis: number): number => {
   for (const [hex, box] of boxByHex) {
     if (nowMillis < box.expiresMillis) continue
-    if (box.closed === undefined) box.messages.length = 0
+    box.messages = []
     if (box.closed !== undefined || nowMillis >= box.expiresMillis + EXPIRED_KNOWN_MILLIS) boxByHex.delete(hex)
   }
   return boxByHex.size

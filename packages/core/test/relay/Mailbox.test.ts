@@ -103,6 +103,34 @@ describe("Mailbox", () => {
       assert.strictEqual(boxes.sweep(1000 + 600_000), 1)
     }))
 
+  it.effect("what was said before the end is read after it by the other side, and by nobody else", () =>
+    Effect.gen(function*() {
+      const boxes = make()
+      const a = yield* boxes.create(1, 1)
+      const b = yield* boxes.join(1, 2)
+      yield* boxes.send(a, bytes(1), 0)
+      yield* boxes.send(b, bytes(2), 0)
+      yield* boxes.send(a, bytes(3), 0)
+      yield* boxes.close(a)
+      assert.deepStrictEqual(yield* boxes.receive(b, 0, 0, 0), [bytes(1), bytes(3)])
+      assert.deepStrictEqual(yield* boxes.receive(b, 1, 5000, 0), [bytes(3)])
+      assert.strictEqual(yield* reason(boxes.receive(b, 2, 5000, 0)), "unknown")
+      assert.strictEqual(yield* reason(boxes.receive(a, 0, 0, 0)), "unknown")
+      assert.strictEqual(yield* reason(boxes.send(b, bytes(4), 0)), "unknown")
+      assert.strictEqual(yield* reason(boxes.join(1, 2)), "unknown")
+      assert.strictEqual(yield* reason(boxes.receive(b, 0, 0, HOUR)), "expired")
+    }))
+
+  it.effect("nobody waits beyond its time", () =>
+    Effect.gen(function*() {
+      const boxes = make()
+      const a = yield* boxes.create(1, 1, { ttl: 1000 })
+      const waiting = yield* Effect.forkChild(boxes.receive(a, 0, 25_000, 400), { startImmediately: true })
+      yield* TestClock.adjust(600)
+      assert.deepStrictEqual(yield* Fiber.join(waiting), [])
+      assert.strictEqual(yield* reason(boxes.receive(a, 0, 25_000, 1000)), "expired")
+    }))
+
   it.effect("holds 32 messages and 64 KiB in all", () =>
     Effect.gen(function*() {
       const boxes = make()

@@ -160,6 +160,7 @@ const loadIdentity = Effect.fnUntraced(function*(crypto: Crypto["Service"], stor
   const bytes = kept ??
     (yield* store.secret.set(IDENTITY, RelayKeyring.encode(yield* generateIdentity(crypto))))
   const decoded = RelayKeyring.decode(crypto, bytes)
+  bytes.fill(0)
   return Result.isSuccess(decoded) ? decoded.success : yield* new RelayIdentityUnreadable()
 })
 

@@ -59,7 +59,7 @@ export interface Session {
   readonly bell: Latch.Latch
 }
 
-export const messageRate = (engine: Engine): RateLimit.Rate => {
+const messageRate = (engine: Engine): RateLimit.Rate => {
   const { messagesBurst, messagesPerSecond } = engine.options.limits
   return RateLimit.rate(messagesPerSecond, 1000, messagesBurst)
 }

@@ -3,6 +3,8 @@ import { assert, layer } from "@effect/vitest"
 import * as Channel from "@sotto/core/channel/Channel"
 import * as Connection from "@sotto/core/channel/Connection"
 import { Crypto } from "@sotto/core/Crypto"
+import * as Hints from "@sotto/core/relay/Hints"
+import * as MemoryRelayStore from "@sotto/core/relay/MemoryRelayStore"
 import * as Relay from "@sotto/core/relay/Relay"
 import { type RelayStore, RelayStoreFailed } from "@sotto/core/relay/RelayStore"
 import * as Bytes from "@sotto/schema/Bytes"
@@ -10,11 +12,13 @@ import { type ClientFrame, clientFrameCodec, PLANE } from "@sotto/schema/Frame"
 import { MailboxId } from "@sotto/schema/Id"
 import { MailboxSide } from "@sotto/schema/Relay"
 import { InvalidMessage, ShuttingDown } from "@sotto/schema/RelayError"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Inspectable from "effect/Inspectable"
 import * as Latch from "effect/Latch"
+import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as References from "effect/References"
@@ -250,7 +254,11 @@ layer(Kit.CryptoLive)("ends", (it) => {
     Effect.gen(function*() {
       const crypto = yield* Crypto
       const scope = yield* Scope.make()
-      const { relay } = yield* Scope.provide(Kit.makeRelay(), scope)
+      const context = yield* Layer.buildWithScope(
+        Relay.layer().pipe(Layer.provide([MemoryRelayStore.layer(), Hints.layerLocal])),
+        scope
+      )
+      const relay = Context.get(context, Relay.Relay)
       const { client } = yield* Kit.member(relay, Kit.route(crypto), Kit.epochKeys(crypto))
       yield* Scope.close(scope, Exit.void)
       yield* client.ended

@@ -40,6 +40,21 @@ describe("docs/operate/relay.md", () => {
   })
 })
 
+describe("README.md", () => {
+  it("quotes what the demo prints", () => {
+    const source = read("test/demo/main.ts")
+    const ticks = [...source.matchAll(/\btick\((["`])(.*?)\1\)\n/g)].map(([, , text]) => text ?? "")
+    const burst = String(2 * Number(/const BURST = (\d+)/.exec(source)?.[1]))
+    const patterns = ticks.map((text) => {
+      const parts = text.replace(/\\n.*/, "").replace("${2 * BURST}", burst).split(/\$\{[^}]*\}/)
+      return new RegExp(`^${parts.map((part) => part.replace(/[()[\].+*?^$|\\]/g, "\\$&")).join(".+")}$`)
+    })
+    const quoted = [...read("README.md").matchAll(/^ *[\d.]+ s {2}✓ (.*)$/gm)].map(([, text]) => text ?? "")
+    assert.strictEqual(quoted.length, ticks.length)
+    assert.deepStrictEqual(quoted.filter((line) => !patterns.some((pattern) => pattern.test(line))), [])
+  })
+})
+
 describe("links", () => {
   /** The anchors of a page, as they are made from its headings. */
   const anchors = (page: string): ReadonlyArray<string> =>

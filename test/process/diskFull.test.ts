@@ -3,7 +3,6 @@
  * there is room. The disk is a small memory file system, which only root may mount.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { sha256 } from "@noble/hashes/sha2.js"
 import type { RelayStore } from "@sotto/core/relay/RelayStore"
 import * as NodeRelayStore from "@sotto/runtime-node/NodeRelayStore"
 import * as NodeStore from "@sotto/runtime-node/NodeStore"
@@ -14,6 +13,7 @@ import { execFileSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { sha256 } from "../../packages/runtime-node/test/kit/sha256.ts"
 
 const MIB = 1024 * 1024
 

@@ -1,6 +1,5 @@
 /** Stores whose process is killed under load, again and again: everything that was answered is there, and nothing is half. */
 import { assert, describe, it } from "@effect/vitest"
-import { sha256 } from "@noble/hashes/sha2.js"
 import * as NodeRelayStore from "@sotto/runtime-node/NodeRelayStore"
 import * as NodeStore from "@sotto/runtime-node/NodeStore"
 import * as Bytes from "@sotto/schema/Bytes"
@@ -14,6 +13,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
+import { sha256 } from "../../packages/runtime-node/test/kit/sha256.ts"
 import { bytesOf, idOf, routeOf, ROUTES } from "./storeWriter.ts"
 
 const ROUNDS = 12

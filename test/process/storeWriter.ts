@@ -2,13 +2,13 @@
  * A process that writes to a store for as long as it lives, and says on its standard output what was answered, one line
  * each: `storeWriter.ts device|relay DIRECTORY ROUND`. It is made to be killed.
  */
-import { sha256 } from "@noble/hashes/sha2.js"
 import * as NodeRelayStore from "@sotto/runtime-node/NodeRelayStore"
 import * as NodeStore from "@sotto/runtime-node/NodeStore"
 import * as Bytes from "@sotto/schema/Bytes"
 import { EnvelopeId, Epoch, Lane, RouteId, SigningKey } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import { writeSync } from "node:fs"
+import { sha256 } from "../../packages/runtime-node/test/kit/sha256.ts"
 
 const [kind = "", directory = "", round = "0"] = process.argv.slice(2)
 const say = (line: string) => writeSync(1, `${line}\n`)

@@ -72,7 +72,7 @@ export const fileOf = (directory: string, environment: NodeJS.ProcessEnv = proce
 }
 
 /** The keystore of a key file; the key is wiped with the scope. */
-export const make = Effect.fn("NodeKeystore.make")(function*(
+const make = Effect.fn("NodeKeystore.make")(function*(
   options: NodeKeystoreOptions
 ): Effect.fn.Return<Keystore["Service"], KeystoreFailed, Crypto | Scope.Scope> {
   const { file, passphrase } = options
@@ -98,7 +98,7 @@ export const changePassphrase = Effect.fn("NodeKeystore.changePassphrase")(funct
     const key = yield* Secret.scoped(yield* open(file, slot, before))
     const next = yield* slotOf(Secret.reveal(key), file, after, cost)
     const refusal = PrivateFile.replacePrivate(file, toText(yield* Crypto, next))
-    if (refusal !== undefined) return yield* Effect.fail(refused(refusal))
+    if (refusal !== undefined) return yield* refused(refusal)
   }))
 })
 
@@ -111,7 +111,7 @@ const refused = ({ detail, reason }: PrivateFile.Refusal): KeystoreFailed =>
 /** The slot in the file; `undefined` for no file. */
 const read = Effect.fnUntraced(function*(file: string): Effect.fn.Return<Slot | undefined, KeystoreFailed, Crypto> {
   const found = PrivateFile.readPrivate(file, FILE_BYTES_MAX)
-  if (!(found instanceof Uint8Array)) return found.reason === "missing" ? undefined : yield* Effect.fail(refused(found))
+  if (!(found instanceof Uint8Array)) return found.reason === "missing" ? undefined : yield* refused(found)
   return fromText(yield* Crypto, found) ?? (yield* fail("damaged", file))
 })
 
@@ -125,7 +125,7 @@ const create = Effect.fnUntraced(function*(
   // Another process made it first: its key is the one.
   return written === false
     ? (yield* read(file)) ?? (yield* fail("missing", file))
-    : yield* Effect.fail(refused(written))
+    : yield* refused(written)
 })
 
 const slotOf = Effect.fnUntraced(function*(

@@ -20,7 +20,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { statSync } from "node:fs"
 import { join } from "node:path"
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite"
+import { DatabaseSync, type SQLOutputValue } from "node:sqlite"
 import { prepareDirectory, prepareFile, type Refusal } from "./PrivateFile.ts"
 
 /** What every store of ours turns into its own error; `detail` names files and SQLite's words, never data. */
@@ -57,7 +57,6 @@ export interface Sqlite {
   readonly transaction: <A>(run: () => A) => A
 }
 
-export type Parameter = SQLInputValue
 /** A row by column. `integer`, `integerOr`, `bytes` and `fixed` read its values. */
 export type Row = Readonly<Record<string, SQLOutputValue>>
 

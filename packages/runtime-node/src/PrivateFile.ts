@@ -22,7 +22,7 @@ const codeOf = (cause: unknown): string | undefined =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
 
 /** What an error of the file system means; anything else is a bug and goes on. */
-export const refusalOf = (cause: unknown): Refusal => {
+const refusalOf = (cause: unknown): Refusal => {
   const code = codeOf(cause)
   if (!(cause instanceof Error) || code === undefined) throw cause
   const detail = cause.message

@@ -142,7 +142,7 @@ describe("NodeKeystore", () => {
   })
 
   it("lies beside the data, or where the environment says", () => {
-    assert.strictEqual(NodeKeystore.fileOf("/home/x/.sotto", {}), "/home/x/.sotto/device.key")
-    assert.strictEqual(NodeKeystore.fileOf("/home/x/.sotto", { SOTTO_KEY_FILE: "/mnt/key" }), "/mnt/key")
+    assert.strictEqual(NodeKeystore.fileOf("/data", {}), "/data/device.key")
+    assert.strictEqual(NodeKeystore.fileOf("/data", { SOTTO_KEY_FILE: "/mnt/key" }), "/mnt/key")
   })
 })

@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import { sha256 } from "@noble/hashes/sha2.js"
 import { type Incoming, RelayStore } from "@sotto/core/relay/RelayStore"
 import * as NodeRelayStore from "@sotto/runtime-node/NodeRelayStore"
 import { AckTag, EnvelopeId, Epoch, Lane, Position, RouteId, SigningKey } from "@sotto/schema/Id"
@@ -14,6 +13,7 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { afterAll } from "vitest"
 import { relayStoreConformance } from "../../core/test/kit/relayStoreConformance.ts"
+import { sha256 } from "./kit/sha256.ts"
 import { inTemporary, temporaryDirectory } from "./kit/temporary.ts"
 
 const reopened: Array<string> = []
@@ -62,7 +62,7 @@ const readAll = (store: Store, route: number) =>
 const sweep = (store: Store, nowMillis: number, limit: number) =>
   store.sweep({ nowMillis, activeSinceMillis: NOW - 1000, knownSinceMillis: NOW - 1000, limit })
 const chainOf = (envelopes: ReadonlyArray<Incoming>) =>
-  envelopes.reduce((chain, { id }) => sha256(Proof.chainLink(chain, id)), new Uint8Array(32))
+  envelopes.reduce<Uint8Array>((chain, { id }) => sha256(Proof.chainLink(chain, id)), new Uint8Array(32))
 
 describe("NodeRelayStore", () => {
   it.effect("the relay's key lies in files for their owner only", () =>

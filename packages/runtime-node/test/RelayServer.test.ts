@@ -72,6 +72,19 @@ describe("RelayServer", () => {
           }))
       }))
 
+    it.effect("is a service too, for as long as its Layer", () =>
+      Effect.gen(function*() {
+        const directory = yield* temporaryDirectory
+        const port = yield* RelayServer.RelayServer.pipe(
+          Effect.tap(({ url }) =>
+            Effect.map(get(`${http(url)}health`), ({ status }) => assert.strictEqual(status, 200))
+          ),
+          Effect.map((running) => running.port),
+          Effect.provide(RelayServer.layer({ directory }), { local: true })
+        )
+        yield* during(directory, () => Effect.void, { port })
+      }))
+
     it.effect("metrics are on a listener of their own, without labels that name anyone", () =>
       Effect.gen(function*() {
         const crypto = yield* Crypto

@@ -87,6 +87,9 @@ export const UPGRADE = "GET / HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\n
 /** Opcodes of RFC 6455. */
 export const OPCODE = { continuation: 0, text: 1, binary: 2, reserved: 3, close: 8, ping: 9 } as const
 
+/** The seven bits of a length: it itself, or that two or eight bytes with it follow. */
+const shortLength = (claimed: bigint): number => claimed < 126n ? Number(claimed) : claimed < 65_536n ? 126 : 127
+
 /** A WebSocket frame of a client, final unless told, of any claimed length. */
 export const webSocketFrame = (opcode: number, payload: Uint8Array, options: {
   readonly masked?: boolean
@@ -95,11 +98,11 @@ export const webSocketFrame = (opcode: number, payload: Uint8Array, options: {
   readonly claimed?: bigint
 } = {}): Buffer => {
   const { claimed = BigInt(payload.length), final = true, masked = true, reserved = 0 } = options
-  const short = claimed < 126n ? Number(claimed) : claimed < 65_536n ? 126 : 127
+  const short = shortLength(claimed)
   const head = [(final ? 0x80 : 0) | reserved | opcode, (masked ? 0x80 : 0) | short]
-  const length = Buffer.alloc(short === 126 ? 2 : short === 127 ? 8 : 0)
-  if (short === 126) length.writeUInt16BE(Number(claimed))
-  if (short === 127) length.writeBigUInt64BE(claimed)
+  const whole = Buffer.alloc(8)
+  whole.writeBigUInt64BE(claimed)
+  const length = short === 126 ? whole.subarray(6) : short === 127 ? whole : Buffer.alloc(0)
   const mask = masked ? crypto.randomBytes(4) : Buffer.alloc(0)
   const body = Buffer.from(payload.map((byte, i) => byte ^ (mask[i % 4] ?? 0)))
   return Buffer.concat([Buffer.from(head), length, mask, body])

@@ -6,6 +6,14 @@ import * as path from "node:path"
 
 const mount = (...args: ReadonlyArray<string>) => execFileSync("mount", args, { stdio: "ignore" })
 
+const writeUntilFull = (file: number, bytes: Uint8Array): void => {
+  try {
+    for (;;) fs.writeSync(file, bytes)
+  } catch (cause) {
+    if (!(cause instanceof Error) || !("code" in cause) || cause.code !== "ENOSPC") throw cause
+  }
+}
+
 export class SmallDisk implements Disposable {
   readonly root: string
   readonly #ballast: string
@@ -19,17 +27,8 @@ export class SmallDisk implements Disposable {
   /** Takes all the room that is left. */
   fill(): void {
     const file = fs.openSync(this.#ballast, "w")
-    try {
-      for (const bytes of [65_536, 4096, 1]) {
-        try {
-          for (;;) fs.writeSync(file, new Uint8Array(bytes))
-        } catch (cause) {
-          if (!(cause instanceof Error) || !("code" in cause) || cause.code !== "ENOSPC") throw cause
-        }
-      }
-    } finally {
-      fs.closeSync(file)
-    }
+    for (const size of [65_536, 4096, 1]) writeUntilFull(file, new Uint8Array(size))
+    fs.closeSync(file)
   }
 
   /** Gives it back. */
@@ -47,7 +46,7 @@ export class SmallDisk implements Disposable {
 export const canMount = (() => {
   if (process.platform !== "linux" || process.getuid?.() !== 0) return false
   try {
-    using _disk = new SmallDisk(1)
+    new SmallDisk(1)[Symbol.dispose]()
     return true
   } catch {
     return false

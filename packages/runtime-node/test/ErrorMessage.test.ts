@@ -80,7 +80,7 @@ describe("the message of", () => {
     const good = "The disk is gone. What you wrote is kept elsewhere; try again when it is back"
     assert.deepStrictEqual(faultsOf(good, [bytes]), [])
     for (const form of formsOf(bytes)) assert.deepStrictEqual(faultsOf(`${good} (${form})`, [bytes]), ["shows bytes"])
-    assert.deepStrictEqual(faultsOf(`${good} (${{}})`), ["shows what it cannot format"])
+    assert.deepStrictEqual(faultsOf(`${good} ([object Object])`), ["shows what it cannot format"])
   })
 
   it("as many errors as there are", () => assert.isAtLeast(found.length, 50))

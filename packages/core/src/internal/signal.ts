@@ -41,5 +41,7 @@ export const until = <A>(signal: Signal, ready: () => A | undefined): Effect.Eff
   Effect.suspend(() => {
     const seen = signal.version()
     const answer = ready()
-    return answer === undefined ? Effect.flatMap(signal.after(seen), () => until(signal, ready)) : Effect.succeed(answer)
+    return answer === undefined
+      ? Effect.flatMap(signal.after(seen), () => until(signal, ready))
+      : Effect.succeed(answer)
   })

@@ -83,7 +83,11 @@ const noteKeys = (journal: Journal, relay: RelayKey, line: Line) =>
     Effect.map(bookIn(books, relay), (book) => {
       if (book.row.keys !== null) return { books, writes: [], value: undefined }
       const row = { ...book.row, keys: line.relayKeys }
-      return { books: withBook(books, { ...book, row }), writes: [Ledger.relay.put(book.number, row)], value: undefined }
+      return {
+        books: withBook(books, { ...book, row }),
+        writes: [Ledger.relay.put(book.number, row)],
+        value: undefined
+      }
     })
   )
 

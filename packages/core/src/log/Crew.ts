@@ -3,8 +3,9 @@
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Hlc from "@sotto/schema/Hlc"
-import type { RelayKey } from "@sotto/schema/Id"
+import type { DeviceId, RelayKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
+import type { RelayAddress } from "@sotto/schema/Pairing"
 import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,7 +16,6 @@ import * as PubSub from "effect/PubSub"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Client, PresenceMessage, Relays } from "../Client.ts"
 import { NotConnected, type QuarantineFull, TooLarge, UnknownRelay } from "../ClientError.ts"
 import type { Crypto, EntropyUnavailable } from "../Crypto.ts"
 import * as Entropy from "../internal/entropy.ts"
@@ -26,6 +26,7 @@ import type { StoreFailed } from "../Store.ts"
 import type { Transport } from "../Transport.ts"
 import * as Attach from "./Attach.ts"
 import * as Directory from "./Directory.ts"
+import type { RelayMisbehaved } from "./Evidence.ts"
 import * as Inbox from "./Inbox.ts"
 import type { Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
@@ -34,15 +35,60 @@ import * as Presence from "./Presence.ts"
 import * as Pump from "./Pump.ts"
 import * as RelayKeeper from "./RelayKeeper.ts"
 
-type Service = Client["Service"]
+/** What makes up a presence message, opened and checked. */
+export interface PresenceMessage {
+  readonly device: DeviceId
+  readonly hlc: Hlc.Hlc
+  readonly body: Uint8Array
+}
+
+/** One of the space's relays, as configured. */
+export interface RelayInfo {
+  readonly address: RelayAddress
+  /** What it was caught with; null for a relay in good standing. */
+  readonly misbehaved: RelayMisbehaved | null
+}
+
+export interface Relays {
+  readonly list: Effect.Effect<ReadonlyArray<RelayInfo>, StoreFailed>
+  /**
+   * Adds a relay and sends it everything that this device has. `open`: with what to create the space's route if it is
+   * not there. A relay that is there already is left as it is.
+   */
+  readonly add: (
+    address: RelayAddress,
+    open?: Directory.RouteOpening
+  ) => Effect.Effect<void, StoreFailed | KeystoreFailed>
+  /** Forgets a relay. What it keeps stays there. */
+  readonly remove: (relay: RelayKey) => Effect.Effect<void, StoreFailed | KeystoreFailed | UnknownRelay>
+  /**
+   * Goes on with a relay that was caught, or that went back to an older state, knowing that: its log is read anew from
+   * the start and everything that this device has is sent to it again. The evidence is kept.
+   */
+  readonly trustAgain: (relay: RelayKey) => Effect.Effect<void, StoreFailed | KeystoreFailed | UnknownRelay>
+}
 
 /** What the relays do together, as the client offers it. */
-export interface Crew extends
-  Pick<Service, "pull" | "settled" | "flush" | "presence" | "status" | "events" | "relays" | "pause" | "resume" | "wake">
-{
-  readonly acknowledge: Service["ack"]
+export interface Crew {
   /** Looks at what waits, then connects. */
   readonly start: Effect.Effect<void, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable>
+  readonly pull: Effect.Effect<void, NotConnected>
+  readonly settled: Effect.Effect<void>
+  readonly acknowledge: Effect.Effect<void>
+  readonly flush: (atMost?: Duration.Input) => Effect.Effect<number>
+  readonly presence: {
+    readonly publish: (body: Uint8Array) => Effect.Effect<void, NotConnected | TooLarge | EntropyUnavailable>
+    readonly changes: Stream.Stream<PresenceMessage>
+  }
+  readonly status: {
+    readonly current: Effect.Effect<Status.Status>
+    readonly changes: Stream.Stream<Status.Status>
+  }
+  readonly events: Stream.Stream<Status.ClientEvent>
+  readonly relays: Relays
+  readonly pause: Effect.Effect<void>
+  readonly resume: Effect.Effect<void>
+  readonly wake: Effect.Effect<void>
 }
 
 /** Events and presence that a slow reader may fall behind. */
@@ -320,7 +366,11 @@ const relays = (bridge: Bridge, employ: (relay: RelayKey) => Effect.Effect<void>
         if (book === undefined) return Effect.fail(new UnknownRelay())
         const bookByHex = new Map(books.bookByHex)
         bookByHex.delete(hex)
-        return Effect.succeed({ books: { ...books, bookByHex }, writes: Attach.forget(journal, book), value: undefined })
+        return Effect.succeed({
+          books: { ...books, bookByHex },
+          writes: Attach.forget(journal, book),
+          value: undefined
+        })
       })
       bridge.keeperByHex.delete(Bytes.toHex(relay))
       journal.changed.raise()

@@ -45,8 +45,10 @@ export const readState = Effect.fnUntraced(function*({ crypto, keystore, store }
   const sealed = yield* Ledger.space.get(store, "")
   if (sealed === undefined) return undefined
   const plaintext = yield* keystore.open(SPACE, sealed)
-  const state = Result.mapError(SpaceState.decode(crypto, plaintext), ({ reason }) =>
-    new StoreFailed({ reason: "corrupt", operation: "read the space", detail: reason }))
+  const state = Result.mapError(
+    SpaceState.decode(crypto, plaintext),
+    ({ reason }) => new StoreFailed({ reason: "corrupt", operation: "read the space", detail: reason })
+  )
   return yield* Effect.fromResult(state)
 })
 

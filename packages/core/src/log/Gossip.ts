@@ -4,6 +4,9 @@
  *
  * The running chain covers everything before it, so of each page only the highest head that an author saw is looked at.
  * A head that this device has not reached yet is kept as a witness, and looked at again when it has.
+ *
+ * What counts is the relay's signature, so entries that are not accepted are heard as well: a relay that hides an entry
+ * from this device makes those after it wait.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Head } from "@sotto/schema/Head"
@@ -27,14 +30,14 @@ export interface Heard extends Misconduct.Recorded {
 }
 
 /**
- * Looks at the heads in entries that were just accepted. `chainAt` knows the places of the page that brought them, which
+ * Looks at the heads in entries that just came. `chainAt` knows the places of the page that brought them, which
  * are not in the store yet.
  */
 export const hear = Effect.fnUntraced(function*(
-  { crypto, identity, store }: Pick<Journal, "crypto" | "identity" | "store">,
+  journal: Pick<Journal, "crypto" | "identity" | "store">,
   before: Books,
   entries: ReadonlyArray<OpenedEnvelope>,
-  chainAt: (book: Book, position: Position) => Uint8Array | null | undefined
+  chainAt: ChainAt
 ): Effect.fn.Return<Heard, StoreFailed> {
   const writes: Array<Write> = []
   const caught: Array<Evidence.RelayMisbehaved> = []
@@ -42,30 +45,45 @@ export const hear = Effect.fnUntraced(function*(
   for (const book of before.bookByHex.values()) {
     const subject = subjectOf(books, book)
     if (subject === undefined || book.row.misbehaved !== 0) continue
-    const witness = yield* Ledger.witness.get(store, book.number)
-    const heard = highestByAuthor(subject, identity.id, entries)
-    let kept = witness
-    for (const theirs of witness === undefined ? heard : [witness, ...heard]) {
-      const ahead = theirs.body.position > book.mark.cursor
-      const verdict = ahead
-        ? compareAhead(crypto, subject, book, theirs)
-        : yield* compareReached({ crypto, store }, subject, book, theirs, chainAt)
-      if (Result.isFailure(verdict)) {
-        caught.push(verdict.failure)
-        const recorded = Misconduct.record(books, verdict.failure)
-        books = recorded.books
-        writes.push(...recorded.writes)
-        break
-      }
-      if (theirs === kept && !ahead) kept = undefined
-      const isHigher = theirs.body.position > (kept?.body.position ?? book.mark.cursor)
-      if (ahead && isHigher && Evidence.isSigned(crypto, subject.signing, theirs)) kept = theirs
+    const witness = yield* Ledger.witness.get(journal.store, book.number)
+    const heard = highestByAuthor(subject, journal.identity.id, entries)
+    const heads = witness === undefined ? heard : [witness, ...heard]
+    const verdict = yield* weigh(journal, subject, book, heads, chainAt)
+    if (verdict.caught !== undefined) {
+      caught.push(verdict.caught)
+      const recorded = Misconduct.record(books, verdict.caught)
+      books = recorded.books
+      writes.push(...recorded.writes)
     }
-    if (kept !== witness) {
-      writes.push(kept === undefined ? Ledger.witness.remove(book.number) : Ledger.witness.put(book.number, kept))
-    }
+    const kept = verdict.witness
+    if (kept === witness) continue
+    writes.push(kept === undefined ? Ledger.witness.remove(book.number) : Ledger.witness.put(book.number, kept))
   }
   return { books, writes, caught }
+})
+
+/** The chain at a place of the page that is being taken; undefined for another place. */
+export type ChainAt = (book: Book, position: Position) => Uint8Array | null | undefined
+
+/** Holds heads against what this device knows. `witness`: the highest one of those that it has not reached. */
+const weigh = Effect.fnUntraced(function*(
+  { crypto, store }: Pick<Journal, "crypto" | "store">,
+  subject: Evidence.Subject,
+  book: Book,
+  heads: ReadonlyArray<Head>,
+  chainAt: ChainAt
+) {
+  let witness: Head | undefined
+  for (const theirs of heads) {
+    const isAhead = theirs.body.position > book.mark.cursor
+    const verdict = isAhead
+      ? compareAhead(crypto, subject, book, theirs)
+      : yield* compareReached({ crypto, store }, subject, book, theirs, chainAt)
+    if (Result.isFailure(verdict)) return { caught: verdict.failure, witness }
+    const isHigher = isAhead && theirs.body.position > (witness?.body.position ?? 0)
+    if (isHigher && Evidence.isSigned(crypto, subject.signing, theirs)) witness = theirs
+  }
+  return { caught: undefined, witness }
 })
 
 const highestByAuthor = (
@@ -101,7 +119,7 @@ const compareReached = Effect.fnUntraced(function*(
   subject: Evidence.Subject,
   book: Book,
   theirs: Head,
-  chainAt: (book: Book, position: Position) => Uint8Array | null | undefined
+  chainAt: ChainAt
 ): Effect.fn.Return<Verdict, StoreFailed> {
   const { position } = theirs.body
   const { head } = book.mark

@@ -79,35 +79,17 @@ const acceptArrival = Effect.fnUntraced(function*(
   arrival: Arrived,
   last: boolean
 ): Effect.fn.Return<Change<Taken>, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable> {
-  // An envelope that is named twice in one page is one envelope.
-  const candidateByHex = new Map<string, Judgement.Candidate>()
-  const seen: Array<Places.Known> = []
-  const writes: Array<Write> = []
-  for (const { envelope, id, position } of arrival.arrived) {
-    const known = yield* Ledger.known.get(journal.store, id)
-    if (book === undefined || known?._tag === "Waiting" || known?._tag === "Refused") continue
-    if (known === undefined) candidateByHex.set(Bytes.toHex(id), { id, envelope, relay: book.number, position })
-    else {
-      seen.push({ ordinal: known.ordinal, position })
-      writes.push(...(yield* Places.learn(journal, before, book, { ordinal: known.ordinal, position })))
-    }
-  }
+  const { candidates, seen, writes } = yield* sort(journal, before, book, arrival.arrived)
   const gapped = arrival.mark?.gapped ?? [...before.bookByHex.values()].some(({ mark }) => mark.gapped)
   const judged = yield* Judgement.judge(journal, before, {
-    candidates: [...candidateByHex.values()],
+    candidates,
     truncated: last && gapped,
     everything: book === undefined
   })
-  let { books } = judged
-  if (book !== undefined && arrival.mark !== undefined) {
-    books = withMark(books, book, arrival.mark)
-    writes.push(Ledger.mark.put(book.number, arrival.mark))
-    arrival.placed.forEach((row, at) => {
-      const position = arrival.arrived[at]?.position
-      if (position !== undefined) writes.push(Ledger.placed.put({ relay: book.number, position }, row))
-    })
-  }
-  const heard = yield* Gossip.hear(journal, books, judged.accepted, (other, position) => {
+  const marked = book === undefined || arrival.mark === undefined
+    ? { books: judged.books, writes: [] }
+    : mark(judged.books, book, arrival, arrival.mark)
+  const heard = yield* Gossip.hear(journal, marked.books, judged.opened, (other, position) => {
     const at = other.number === book?.number ? arrival.arrived.findIndex((one) => one.position === position) : -1
     return arrival.placed[at]?.chain
   })
@@ -116,13 +98,48 @@ const acceptArrival = Effect.fnUntraced(function*(
   )
   return {
     books: heard.books,
-    writes: [...writes, ...judged.writes, ...heard.writes],
+    writes: [...writes, ...judged.writes, ...marked.writes, ...heard.writes],
     value: { accepted: judged.accepted.length, events: [...gaps, ...judged.events], caught: heard.caught },
     committed: () => {
       judged.committed()
-      if (book !== undefined) for (const known of seen) Places.learned(journal, book, known)
+      if (book !== undefined) { for (const known of seen) Places.learned(journal, book, known) }
     }
   }
+})
+
+/** What of a page is new, and the places of what is not. */
+const sort = Effect.fnUntraced(function*(
+  journal: Journal,
+  before: Books,
+  book: Book | undefined,
+  arrived: ReadonlyArray<Arrival.Arrived>
+) {
+  // An envelope that is named twice in one page is one envelope.
+  const candidateByHex = new Map<string, Judgement.Candidate>()
+  const seen: Array<Places.Known> = []
+  const writes: Array<Write> = []
+  for (const { envelope, id, position } of arrived) {
+    const known = yield* Ledger.known.get(journal.store, id)
+    if (book === undefined || known?._tag === "Waiting" || known?._tag === "Refused") continue
+    if (known === undefined) candidateByHex.set(Bytes.toHex(id), { id, envelope, relay: book.number, position })
+    else {
+      seen.push({ ordinal: known.ordinal, position })
+      writes.push(...(yield* Places.learn(journal, before, book, { ordinal: known.ordinal, position })))
+    }
+  }
+  return { candidates: [...candidateByHex.values()], seen, writes }
+})
+
+/** The relay's mark after a page, and what stands at its places. */
+const mark = (books: Books, book: Book, { arrived, placed }: Arrived, mark: Ledger.MarkRow) => ({
+  books: withMark(books, book, mark),
+  writes: [
+    Ledger.mark.put(book.number, mark),
+    ...placed.flatMap((row, at) => {
+      const position = arrived[at]?.position
+      return position === undefined ? [] : [Ledger.placed.put({ relay: book.number, position }, row)]
+    })
+  ]
 })
 
 /** The books with a relay's mark moved on. */

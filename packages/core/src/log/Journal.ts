@@ -141,7 +141,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
       Effect.suspend(() => stale ? reload : Effect.void).pipe(
         Effect.andThen(Effect.suspend(() => change(loaded.books))),
         Effect.flatMap((made) => Effect.uninterruptible(commit(made))),
-        permit.withPermit
+        (change) => permit.withPermit(change)
       ),
     markUnsent: (relay, ordinal) => {
       const set = loaded.unsent.get(relay)

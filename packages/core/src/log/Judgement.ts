@@ -38,6 +38,8 @@ export interface Judged {
   readonly books: Books
   readonly writes: ReadonlyArray<Write>
   readonly accepted: ReadonlyArray<Sealing.OpenedEnvelope>
+  /** Everything that could be opened, accepted or not. */
+  readonly opened: ReadonlyArray<Sealing.OpenedEnvelope>
   readonly events: ReadonlyArray<ClientEvent>
   /** Done once the rows are durable. */
   readonly committed: () => void
@@ -104,6 +106,7 @@ class Hearing {
   /** Copies of entries that are there under another name. */
   readonly copies = new Set<string>()
   readonly accepted: Array<Sealing.OpenedEnvelope> = []
+  readonly opened: Array<Sealing.OpenedEnvelope> = []
   readonly changed = new Set<string>()
   readonly takenBack: Array<Restore.TakenBack> = []
   chains: Chain.Chains
@@ -121,7 +124,10 @@ class Hearing {
     const hex = Bytes.toHex(candidate.id)
     this.candidateByHex.set(hex, candidate)
     const opened = Sealing.open(this.journal.crypto, this.known.state, candidate.envelope)
-    if (Result.isSuccess(opened)) return [opened.success]
+    if (Result.isSuccess(opened)) {
+      this.opened.push(opened.success)
+      return [opened.success]
+    }
     this.asideByHex.set(hex, { id: candidate.id, reason: opened.failure.reason, held: false })
     return []
   }
@@ -206,6 +212,15 @@ class Record {
     this.takeOut(id)
   }
 
+  /** What is not accepted and was not waiting already; what was keeps its row. */
+  newlyAside(): ReadonlyArray<Aside> {
+    return [...this.hearing.asideByHex].flatMap(([hex, aside]) => {
+      const isWaitingOn = this.before.waitingByHex.has(hex) && (aside.reason === null || isWaiting(aside.reason))
+      if (isWaitingOn) this.waitingByHex.set(hex, aside)
+      return isWaitingOn ? [] : [aside]
+    })
+  }
+
   /** What is not accepted is kept, with its reason, and told of the first time. */
   setAside(aside: Aside, { envelope, position, relay }: Candidate): void {
     const { id, reason } = aside
@@ -256,15 +271,11 @@ const record = Effect.fnUntraced(function*(
   const record = new Record(journal, before, hearing)
   record.writes.push(...MemberLog.deferredWrites(journal.crypto, before, known))
   record.events.push(...MemberLog.eventsOf(before.state, known.state))
-  const isHealed = ({ id }: Sealing.OpenedEnvelope) => typeof before.waitingByHex.get(Bytes.toHex(id))?.reason === "string"
+  const isHealed = ({ id }: Sealing.OpenedEnvelope) =>
+    typeof before.waitingByHex.get(Bytes.toHex(id))?.reason === "string"
   for (const opened of accepted) record.accept(opened, yield* record.rowOf(opened.id))
   record.dropCopies()
-  for (const aside of hearing.asideByHex.values()) {
-    const earlier = before.waitingByHex.get(Bytes.toHex(aside.id))
-    const stays = earlier !== undefined && (aside.reason === null || isWaiting(aside.reason))
-    if (stays) record.waitingByHex.set(Bytes.toHex(aside.id), aside)
-    else record.setAside(aside, yield* record.rowOf(aside.id))
-  }
+  for (const aside of record.newlyAside()) record.setAside(aside, yield* record.rowOf(aside.id))
   const { waitingByHex } = record
   if (waitingByHex.size > Limit.quarantineEntriesMax && waitingByHex.size > before.waitingByHex.size) {
     return yield* new QuarantineFull({ waiting: before.waitingByHex.size })
@@ -283,5 +294,6 @@ const record = Effect.fnUntraced(function*(
   const { deferred, state } = known
   const refused = record.evict()
   const books: Books = { ...before, state, deferred, meta, chains: reissued.chains, waitingByHex, refused }
-  return { books, writes: record.writes, accepted, events: record.events, committed: reissued.committed }
+  const { events, writes } = record
+  return { books, writes, accepted, opened: hearing.opened, events, committed: reissued.committed }
 })

@@ -161,7 +161,8 @@ export interface Table<in out K, in out A> {
   }) => Effect.Effect<ReadonlyArray<{ readonly key: K; readonly row: A }>, StoreFailed>
 }
 
-const corrupt = (name: string, detail: string) => new StoreFailed({ reason: "corrupt", operation: `read ${name}`, detail })
+const corrupt = (name: string, detail: string) =>
+  new StoreFailed({ reason: "corrupt", operation: `read ${name}`, detail })
 
 /** The first key after all those that begin with `prefix`. Tables end at 0xff, so there is one. */
 const afterPrefix = (prefix: Uint8Array): Uint8Array => {

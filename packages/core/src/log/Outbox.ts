@@ -9,7 +9,8 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"
 import type { Head } from "@sotto/schema/Head"
-import { type DeviceId, Position } from "@sotto/schema/Id"
+import type { Hlc } from "@sotto/schema/Hlc"
+import { type DeviceId, type EnvelopeId, Position, type Seq } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import { type MemberOp, ROLE } from "@sotto/schema/Space"
 import * as Utf8 from "@sotto/schema/Utf8"
@@ -20,18 +21,17 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import type { AddMemberFailed, PushFailed, Receipt } from "../Client.ts"
 import { Closed, NotWriter, OutboxFull, TooLarge } from "../ClientError.ts"
 import type { EntropyUnavailable } from "../Crypto.ts"
 import * as Entropy from "../internal/entropy.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import { hasRole, type MembershipRefused } from "../space/Membership.ts"
 import * as SpaceState from "../space/SpaceState.ts"
-import type { Write } from "../Store.ts"
+import type { StoreFailed, Write } from "../Store.ts"
 import * as Batch from "./Batch.ts"
 import * as Chain from "./Chain.ts"
 import * as ChainLink from "./ChainLink.ts"
-import { Ordinal } from "./Cursor.ts"
+import { type Cursor, Ordinal } from "./Cursor.ts"
 import * as Directory from "./Directory.ts"
 import type { Books, Change, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
@@ -40,6 +40,50 @@ import * as Ledger from "./Ledger.ts"
 const QUEUED_MAX = 4096
 /** Entries tell others what relays signed at most this often: a head takes a bucket of padding of its own. */
 const GOSSIP_MILLIS = 1000
+
+/** Why a push was not written. */
+export type PushFailed =
+  | TooLarge
+  | Batch.TransactionRefused
+  | OutboxFull
+  | NotWriter
+  | Closed
+  | EntropyUnavailable
+  | KeystoreFailed
+  | StoreFailed
+
+export type AddMemberFailed = MembershipRefused | PushFailed
+
+/** Where a pushed value goes. */
+export interface PushOptions {
+  /** "" unless given: the collection of what has none. */
+  readonly collection?: string
+  /** "" unless given: an item of its own. */
+  readonly key?: string
+  /** Envelopes of the heads that this supersedes. */
+  readonly parents?: ReadonlyArray<EnvelopeId>
+}
+
+/** What `push` answers: the entry is durable on this device. */
+export interface Receipt {
+  readonly ordinal: Ordinal
+  readonly id: EnvelopeId
+  readonly device: DeviceId
+  readonly seq: Seq
+  readonly hlc: Hlc
+  /** Place of the first of the pushed operations among the entry's: several pushes may share an entry. */
+  readonly index: number
+  /** Waits until one relay has it durably; answers where. It may be asked for any number of times. */
+  readonly stored: Effect.Effect<Cursor, Closed>
+}
+
+/** The operation that `push` writes. */
+export const putOp = (value: Uint8Array, { collection = "", key = "", parents = [] }: PushOptions = {}): Op => ({
+  collection,
+  key,
+  parents,
+  action: { _tag: "Put", value }
+})
 
 export interface Outbox {
   /** Writes operations, all of them or none, in one entry. */
@@ -60,8 +104,10 @@ interface Waiting {
 export const make = Effect.fn("Outbox.make")(function*(journal: Journal) {
   const queue = yield* Queue.bounded<Waiting, Closed>(QUEUED_MAX)
   const gossip = makeGossip()
-  const writeNext = Effect.flatMap(Queue.takeBetween(queue, 1, Limit.opsMax), (first) =>
-    Effect.uninterruptible(Effect.flatMap(gather(queue, first), (all) => write(journal, gossip, all))))
+  const writeNext = Effect.flatMap(
+    Queue.takeBetween(queue, 1, Limit.opsMax),
+    (first) => Effect.uninterruptible(Effect.flatMap(gather(queue, first), (all) => write(journal, gossip, all)))
+  )
   yield* Effect.forkScoped(Effect.ignore(Effect.forever(writeNext)))
   yield* Effect.addFinalizer(() =>
     Effect.gen(function*() {
@@ -106,27 +152,26 @@ const gather = Effect.fnUntraced(function*(
   return all.filter(({ cancelled }) => !cancelled)
 })
 
+/** Writes what was taken, and answers each. One transaction that no entry can hold does not keep the others back. */
 const write = Effect.fnUntraced(function*(journal: Journal, gossip: Gossip, all: ReadonlyArray<Waiting>) {
   let left = all
   while (left.length > 0) {
     const transactions = left.map(({ ops }) => ops)
     const written = yield* Effect.exit(journal.update((books) => append(journal, books, gossip, transactions)))
-    if (Exit.isSuccess(written)) {
-      for (const [at, { done }] of left.entries()) {
-        const receipt = written.value[at]
-        if (receipt !== undefined) yield* Deferred.succeed(done, receipt)
-      }
-      return
-    }
-    const refused = Cause.findErrorOption(written.cause)
-    // One transaction that no entry can hold does not keep the others back.
-    const at = Option.isSome(refused) && refused.value._tag === "TransactionRefused" ? refused.value.index : -1
-    for (const [index, { done }] of left.entries()) {
-      if (at < 0 || index === at) yield* Deferred.failCause(done, written.cause)
-    }
+    const refused = Exit.isSuccess(written) ? undefined : Option.getOrUndefined(Cause.findErrorOption(written.cause))
+    const at = refused?._tag === "TransactionRefused" ? refused.index : -1
+    left.forEach(({ done }, index) => {
+      if (at < 0 || index === at) Deferred.doneUnsafe(done, receiptOf(written, index))
+    })
     left = at < 0 ? [] : left.filter((_, index) => index !== at)
   }
 })
+
+const receiptOf = <E>(written: Exit.Exit<ReadonlyArray<Receipt>, E>, index: number): Effect.Effect<Receipt, E> => {
+  if (Exit.isFailure(written)) return Effect.failCause(written.cause)
+  const receipt = written.value[index]
+  return receipt === undefined ? Effect.die("a transaction without an entry") : Effect.succeed(receipt)
+}
 
 // -- one commit --------------------------------------------------------------------------------------------------------
 

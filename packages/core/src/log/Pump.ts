@@ -18,7 +18,7 @@ import { UnknownRelay } from "../ClientError.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import type { StoreFailed, Write } from "../Store.ts"
 import * as Arrival from "./Arrival.ts"
-import { Ordinal } from "./Cursor.ts"
+import type { Ordinal } from "./Cursor.ts"
 import type { RelayMisbehaved } from "./Evidence.ts"
 import * as Gossip from "./Gossip.ts"
 import type { Book, Books, Change, Journal } from "./Journal.ts"
@@ -53,43 +53,54 @@ export const pendingOf = (journal: Journal, { mark, number }: Book): number =>
   journal.unsent(number).size + Math.max(0, mark.offerUntil - mark.offered)
 
 /** The next entries for a relay; undefined when there are none. `skipped` were refused for good on this connection. */
-export const next = Effect.fnUntraced(function*(
+export const next = (
   journal: Journal,
-  { mark, number }: Book,
+  book: Book,
   limits: GrantedLimits,
   skipped: ReadonlySet<number>
-): Effect.fn.Return<Load | undefined, StoreFailed> {
+): Effect.Effect<Load | undefined, StoreFailed> =>
+  book.mark.offered < book.mark.offerUntil
+    ? nextOffered(journal, book, limits)
+    : nextOfOutbox(journal, book, limits, skipped)
+
+const nextOffered = Effect.fnUntraced(function*({ store }: Journal, { mark, number }: Book, limits: GrantedLimits) {
   const load = new Loading(number, limits)
-  if (mark.offered < mark.offerUntil) {
-    let after = mark.offered
-    while (after < mark.offerUntil && !load.full) {
-      const rows = yield* Ledger.entry.scan(journal.store, { after, limit: SCAN_ROWS })
-      if (rows.length === 0) after = mark.offerUntil
-      for (const { key: ordinal, row } of rows) {
-        if (load.full) break
-        if (ordinal > mark.offerUntil) after = mark.offerUntil
-        else if (load.add({ ordinal, envelope: row.envelope, from: row.relay })) after = ordinal
-      }
-    }
-    return load.take(Ordinal.make(after))
+  let after = mark.offered
+  while (after < mark.offerUntil && !load.full) {
+    const rows = yield* Ledger.entry.scan(store, { after, limit: SCAN_ROWS })
+    const offered = rows.filter(({ key }) => key <= mark.offerUntil)
+    const taken = offered.findIndex(({ key: ordinal, row }) =>
+      !load.add({ ordinal, envelope: row.envelope, from: row.relay })
+    )
+    if (taken >= 0) after = offered[taken - 1]?.key ?? after
+    else after = offered.length < SCAN_ROWS ? mark.offerUntil : offered.at(-1)?.key ?? mark.offerUntil
   }
+  return load.take(after)
+})
+
+const nextOfOutbox = Effect.fnUntraced(function*(
+  { store }: Journal,
+  { number }: Book,
+  limits: GrantedLimits,
+  skipped: ReadonlySet<number>
+) {
+  const load = new Loading(number, limits)
   let after: Ordinal | undefined
   while (!load.full) {
-    const rows = yield* Ledger.outbox.scan(journal.store, {
+    const rows = yield* Ledger.outbox.scan(store, {
       within: Ledger.withinRelay(number),
       limit: SCAN_ROWS,
       ...(after === undefined ? {} : { after: { relay: number, ordinal: after } })
     })
-    for (const { key: { ordinal } } of rows) {
-      after = ordinal
-      if (load.full) break
-      if (skipped.has(ordinal)) continue
-      const entry = yield* Ledger.entry.get(journal.store, ordinal)
-      if (entry !== undefined) load.add({ ordinal, envelope: entry.envelope, from: entry.relay })
+    const wanted = rows.map(({ key }) => key.ordinal).filter((ordinal) => !skipped.has(ordinal))
+    for (const ordinal of wanted) {
+      const entry = yield* Ledger.entry.get(store, ordinal)
+      if (entry !== undefined && !load.add({ ordinal, envelope: entry.envelope, from: entry.relay })) break
     }
+    after = rows.at(-1)?.key.ordinal
     if (rows.length < SCAN_ROWS) break
   }
-  return load.empty ? undefined : load.take(null)
+  return load.isEmpty ? undefined : load.take(null)
 })
 
 /** One push being filled. */
@@ -106,7 +117,7 @@ class Loading {
     this.limits = limits
   }
 
-  get empty(): boolean {
+  get isEmpty(): boolean {
     return this.items.length === 0 && this.tooLarge.length === 0
   }
 
@@ -131,51 +142,67 @@ class Loading {
   }
 }
 
-/** The relay's answer to a push, noted in one commit. The relay's misconduct, when the answer shows it. */
+/** A relay's answer to a push. */
+export interface Answer {
+  readonly positions: ReadonlyArray<Position>
+  readonly head: Head
+}
+
+/**
+ * The relay's answer to a push, noted in one commit; null when nothing of the load could be sent. Answers the relay's
+ * misconduct when its answer shows it.
+ */
 export const acknowledged = (
   journal: Journal,
   relay: RelayKey,
-  { items, number, offer }: Load,
-  answer: { readonly positions: ReadonlyArray<Position>; readonly head: Head } | null
+  load: Load,
+  answer: Answer | null
 ): Effect.Effect<RelayMisbehaved | undefined, StoreFailed | KeystoreFailed | UnknownRelay> =>
-  journal.update(Effect.fnUntraced(function*(books: Books) {
+  journal.update((books): Effect.Effect<Change<RelayMisbehaved | undefined>, StoreFailed | UnknownRelay> => {
     const book = books.bookByHex.get(Bytes.toHex(relay))
     const subject = book === undefined ? undefined : Gossip.subjectOf(books, book)
     // A relay that started over meanwhile has another number: what the answer says is void.
-    if (book === undefined || subject === undefined || book.number !== number) return yield* new UnknownRelay()
-    const known: Array<Places.Known> = []
-    const writes: Array<Write> = []
-    for (let at = 0; at < items.length && answer !== null; at++) {
-      const item = items[at]
-      const position = answer.positions[at]
-      if (item === undefined || position === undefined) break
-      const place = { ordinal: item.ordinal, position, from: item.from }
-      known.push(place)
-      writes.push(...(yield* Places.learn(journal, books, book, place)))
+    if (book === undefined || subject === undefined || book.number !== load.number) {
+      return Effect.fail(new UnknownRelay())
     }
-    if (answer !== null) {
-      const checked = Arrival.checkHead(journal.crypto, subject, book.mark, answer.head)
-      if (Result.isFailure(checked)) {
-        const change: Change<RelayMisbehaved | undefined> = {
-          ...Misconduct.record(books, checked.failure),
-          value: checked.failure
-        }
-        return change
-      }
-    }
-    const highest = known.reduce<number>((most, { position }) => Math.max(most, position), book.mark.stored)
-    const mark: Ledger.MarkRow = {
-      ...book.mark,
-      head: answer?.head ?? book.mark.head,
-      stored: Position.make(highest),
-      offered: offer ?? book.mark.offered
-    }
-    return {
-      books: { ...books, bookByHex: new Map(books.bookByHex).set(Bytes.toHex(relay), { ...book, mark }) },
-      writes: [...writes, Ledger.mark.put(number, mark)],
-      value: undefined,
-      committed: () => {
-        for (const place of known) Places.learned(journal, book, place)
-      }
-    }
-  }))
+    if (answer === null) return Effect.succeed(moved(books, book, load.offer, book.mark))
+    const checked = Arrival.checkHead(journal.crypto, subject, book.mark, answer.head)
+    return Result.isFailure(checked)
+      ? Effect.succeed({ ...Misconduct.record(books, checked.failure), value: checked.failure })
+      : noteAnswer(journal, books, book, load, answer)
+  })
+
+const noteAnswer = Effect.fnUntraced(function*(
+  journal: Journal,
+  books: Books,
+  book: Book,
+  { items, offer }: Load,
+  { head, positions }: Answer
+): Effect.fn.Return<Change<undefined>, StoreFailed> {
+  const known: Array<Places.Known> = []
+  const writes: Array<Write> = []
+  let stored: number = book.mark.stored
+  for (const [at, { from, ordinal }] of items.entries()) {
+    const position = positions[at]
+    if (position === undefined) continue
+    const place = { ordinal, position, from }
+    known.push(place)
+    writes.push(...(yield* Places.learn(journal, books, book, place)))
+    stored = Math.max(stored, position)
+  }
+  const change = moved(books, book, offer, { ...book.mark, head, stored: Position.make(stored) })
+  const committed = () => {
+    for (const place of known) Places.learned(journal, book, place)
+  }
+  return { ...change, writes: [...writes, ...change.writes], committed }
+})
+
+/** The books with the relay's mark, and what it was offered, moved on. */
+const moved = (books: Books, book: Book, offer: Ordinal | null, before: Ledger.MarkRow): Change<undefined> => {
+  const mark = { ...before, offered: offer ?? before.offered }
+  return {
+    books: { ...books, bookByHex: new Map(books.bookByHex).set(Bytes.toHex(book.relay), { ...book, mark }) },
+    writes: [Ledger.mark.put(book.number, mark)],
+    value: undefined
+  }
+}

@@ -6,21 +6,47 @@
  * between what was there and what comes, however slow the reader is.
  */
 import * as Bytes from "@sotto/schema/Bytes"
-import type { Position, RelayKey } from "@sotto/schema/Id"
+import type { Op } from "@sotto/schema/Entry"
+import type { Hlc } from "@sotto/schema/Hlc"
+import type { DeviceId, EnvelopeId, Position, RelayKey, Seq } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { QuarantinedEnvelope, ReceivedEntry } from "../Client.ts"
 import { UnknownRelay } from "../ClientError.ts"
 import * as Signal from "../internal/signal.ts"
 import { StoreFailed } from "../Store.ts"
 import { type Cursor, Ordinal } from "./Cursor.ts"
 import type { Book, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
-import { isWaiting } from "./Quarantine.ts"
+import { isWaiting, type Reason } from "./Quarantine.ts"
 import * as Sealing from "./Sealing.ts"
+
+/** An accepted entry. */
+export interface ReceivedEntry {
+  readonly ordinal: Ordinal
+  /** Where a relay keeps it: the first of this client's relays that does. Absent while it is only here. */
+  readonly position?: Cursor
+  readonly id: EnvelopeId
+  readonly device: DeviceId
+  readonly seq: Seq
+  readonly hlc: Hlc
+  readonly ops: ReadonlyArray<Op>
+  /** Written by this device. */
+  readonly own: boolean
+}
+
+/** An envelope that was set aside. */
+export interface QuarantinedEnvelope {
+  readonly id: EnvelopeId
+  readonly reason: Reason
+  readonly waiting: boolean
+  /** Where it came from, while that relay is in use. */
+  readonly position?: Cursor
+  readonly sinceMillis: number
+  readonly sizeBytes: number
+}
 
 const PAGE_ROWS = 256
 
@@ -53,7 +79,11 @@ const read = Effect.fnUntraced(function*(journal: Journal, after: Ordinal) {
   const found: Array<ReceivedEntry> = []
   for (const { key, row } of rows) found.push(yield* toEntry(journal, key, row, places.get(key) ?? []))
   // Ordinals may be left out, but not behind one that is there.
-  return { entries: found, last: more && last !== undefined ? last : Ordinal.make(Math.max(newest, last ?? after)), more }
+  return {
+    entries: found,
+    last: more && last !== undefined ? last : Ordinal.make(Math.max(newest, last ?? after)),
+    more
+  }
 })
 
 const placesBetween = Effect.fnUntraced(function*({ store }: Journal, after: Ordinal, last: Ordinal) {
@@ -104,32 +134,48 @@ export const log = Effect.fn("Reader.log")(function*(
   journal: Journal,
   options: { readonly relay?: RelayKey; readonly after?: Cursor; readonly limit?: number }
 ): Effect.fn.Return<ReadonlyArray<ReceivedEntry>, StoreFailed | UnknownRelay> {
-  const books = [...journal.books().bookByHex.values()]
-  const wanted = options.after?.relay ?? options.relay
-  const book = wanted === undefined ? books[0] : books.find(({ relay }) => Bytes.equals(relay, wanted))
-  const isOther = options.relay !== undefined && wanted !== undefined && !Bytes.equals(options.relay, wanted)
-  if (book === undefined || isOther) return yield* new UnknownRelay()
-  const limit = options.limit ?? Limit.pageEnvelopesMax
+  const { after, limit = Limit.pageEnvelopesMax, relay } = options
+  const book = bookFor(journal, relay, after)
+  if (book === undefined) return yield* new UnknownRelay()
   const found: Array<ReceivedEntry> = []
-  let after: Position | undefined = options.after?.position
-  while (found.length < limit) {
-    const rows: ReadonlyArray<{ readonly key: Ledger.Place; readonly row: Ledger.PlacedRow }> = yield* Ledger.placed
-      .scan(journal.store, {
-        within: Ledger.withinRelay(book.number),
-        limit: PAGE_ROWS,
-        ...(after === undefined ? {} : { after: { relay: book.number, position: after } })
-      })
-    for (const { key: place, row } of rows) {
-      after = place.position
-      const known = yield* Ledger.known.get(journal.store, row.id)
-      if (known?._tag !== "Accepted") continue
-      const entry = yield* Ledger.entry.get(journal.store, known.ordinal)
-      if (entry !== undefined) found.push(yield* toEntry(journal, known.ordinal, { ...entry, ...place }, []))
-      if (found.length === limit) return found
-    }
-    if (rows.length < PAGE_ROWS) return found
+  let at = after?.position
+  let more = true
+  while (more && found.length < limit) {
+    const page = yield* readLog(journal, book, at, Math.min(PAGE_ROWS, limit))
+    found.push(...page.entries)
+    at = page.last
+    more = page.more
   }
-  return found
+  return found.slice(0, limit)
+})
+
+/** The relay that is meant: of the cursor, which must not be of another one, or the first. */
+const bookFor = (journal: Journal, relay: RelayKey | undefined, after: Cursor | undefined): Book | undefined => {
+  const { bookByHex } = journal.books()
+  const wanted = after?.relay ?? relay
+  if (wanted === undefined) return [...bookByHex.values()][0]
+  return relay !== undefined && !Bytes.equals(relay, wanted) ? undefined : bookByHex.get(Bytes.toHex(wanted))
+}
+
+const readLog = Effect.fnUntraced(function*(
+  journal: Journal,
+  { number }: Book,
+  after: Position | undefined,
+  limit: number
+) {
+  const rows = yield* Ledger.placed.scan(journal.store, {
+    within: Ledger.withinRelay(number),
+    limit,
+    ...(after === undefined ? {} : { after: { relay: number, position: after } })
+  })
+  const entries: Array<ReceivedEntry> = []
+  for (const { key: place, row } of rows) {
+    const known = yield* Ledger.known.get(journal.store, row.id)
+    const entry = known?._tag === "Accepted" ? yield* Ledger.entry.get(journal.store, known.ordinal) : undefined
+    if (known?._tag !== "Accepted" || entry === undefined) continue
+    entries.push(yield* toEntry(journal, known.ordinal, { ...entry, ...place }, []))
+  }
+  return { entries, last: rows.at(-1)?.key.position ?? after, more: rows.length === limit }
 })
 
 /** What is set aside, waiting and refused. Entries in their place that wait for a signature are not among it. */

@@ -14,6 +14,5 @@ export const baseMillis = (failures: number): number =>
 export const delayMillis = (failures: number, retryAfterMillis = 0): Effect.Effect<number> =>
   Effect.map(
     Random.next,
-    (drawn) =>
-      Math.max(baseMillis(failures), retryAfterMillis) + Math.floor(drawn * (Limit.reconnectJitterMillis + 1))
+    (drawn) => Math.max(baseMillis(failures), retryAfterMillis) + Math.floor(drawn * (Limit.reconnectJitterMillis + 1))
   )

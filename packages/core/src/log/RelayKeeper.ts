@@ -154,7 +154,8 @@ const stop = Effect.fnUntraced(function*({ book, relay, set, shared, state }: Ke
 /** For evidence that does not read any more. */
 const CAUGHT: Failure = {
   tag: "RelayMisbehaved",
-  message: "This relay contradicted itself earlier. Your data is safe on this device; use another relay, or go on with " +
+  message:
+    "This relay contradicted itself earlier. Your data is safe on this device; use another relay, or go on with " +
     "this one knowing that.",
   retrying: false
 }
@@ -244,18 +245,9 @@ const retryAfterOf = (ended: Ended): number =>
     ? ended.retryAfterMillis
     : 0
 
+const FINAL = new Set<Ended["_tag"]>(["RelayKeyMismatch", "DeviceRevoked", "NotOwner"])
+
 /** Whether to try again would come to the same. */
-const isFinal = (ended: Ended): boolean => {
-  switch (ended._tag) {
-    case "RelayKeyMismatch":
-    case "DeviceRevoked":
-    case "NotOwner":
-      return true
-    case "RelayUnreachable":
-      return ended.reason === "address"
-    case "ChannelFailed":
-      return ended.reason === "version"
-    default:
-      return false
-  }
-}
+const isFinal = (ended: Ended): boolean =>
+  FINAL.has(ended._tag) || (ended._tag === "RelayUnreachable" && ended.reason === "address") ||
+  (ended._tag === "ChannelFailed" && ended.reason === "version")

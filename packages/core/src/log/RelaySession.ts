@@ -12,13 +12,13 @@
  * 1. Credit is given back when a page is durable: a relay is never ahead of this device's disk by more than the credit.
  * 2. Frames are worked on in their order, by one fiber.
  */
+import * as Bytes from "@sotto/schema/Bytes"
 import { type ClientFrame, clientFrameCodec, type RelayFrame, relayFrameCodec } from "@sotto/schema/Frame"
 import type { Head } from "@sotto/schema/Head"
 import type { Position, RelayKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import type { Attached } from "@sotto/schema/Relay"
 import { EnvelopeTooLarge, fromRefusal, type RelayError, ShuttingDown } from "@sotto/schema/RelayError"
-import * as Bytes from "@sotto/schema/Bytes"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -279,26 +279,32 @@ const pump = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, Se
     const { epoch } = currentEpoch(journal.books().state)
     if (epoch !== attachment.epoch.epoch) return yield* new EpochMoved({ epoch })
     const load = yield* Pump.next(journal, yield* bookOf(journal, relay), attachment.attached.limits, skipped)
-    if (load === undefined) {
-      yield* journal.changed.after(seen)
-      continue
-    }
-    for (const { envelope, ordinal } of load.tooLarge) {
-      skipped.add(ordinal)
-      const maxBytes = attachment.attached.limits.envelopeBytesMax
-      const failure = failureOf(new EnvelopeTooLarge({ sizeBytes: envelope.length, maxBytes }), false)
-      const id = envelopeId(journal.crypto, envelope)
-      yield* listener.events([{ _tag: "Refused", relay, id, failure }])
-    }
-    const answer = load.items.length === 0 ? null : yield* push(live, load)
-    if (answer === "again") continue
-    if (answer !== null && answer.positions.length !== load.items.length) {
-      return yield* invalid("an answer to another push")
-    }
-    const caught = yield* Pump.acknowledged(journal, relay, load, answer)
-    if (caught !== undefined) return yield* caught
-    if (answer !== null) yield* listener.refused(null)
+    if (load === undefined) yield* journal.changed.after(seen)
+    else yield* deliver(live, load, skipped)
   }
+})
+
+/** One push, from the outbox to the books. */
+const deliver = Effect.fnUntraced(function*(
+  live: Live,
+  load: Pump.Load,
+  skipped: Set<number>
+): Effect.fn.Return<void, SessionEnded> {
+  const { attachment, journal, listener, relay } = live
+  for (const { envelope, ordinal } of load.tooLarge) {
+    skipped.add(ordinal)
+    const maxBytes = attachment.attached.limits.envelopeBytesMax
+    const failure = failureOf(new EnvelopeTooLarge({ sizeBytes: envelope.length, maxBytes }), false)
+    yield* listener.events([{ _tag: "Refused", relay, id: envelopeId(journal.crypto, envelope), failure }])
+  }
+  const answer = load.items.length === 0 ? null : yield* push(live, load)
+  if (answer === "again") return
+  if (answer !== null && answer.positions.length !== load.items.length) {
+    return yield* invalid("an answer to another push")
+  }
+  const caught = yield* Pump.acknowledged(journal, relay, load, answer)
+  if (caught !== undefined) return yield* caught
+  if (answer !== null) yield* listener.refused(null)
 })
 
 /** Sends a push and waits for its answer; for what will pass, it waits and asks to be called again. */
@@ -321,16 +327,10 @@ const push = Effect.fnUntraced(function*(
   return "again"
 })
 
+/** How long to wait with what will pass; undefined for what will not. */
 const retryMillisOf = (error: RelayError): number | undefined => {
-  switch (error._tag) {
-    case "RateLimited":
-    case "Overloaded":
-      return Math.max(error.retryAfterMillis, 1)
-    case "QuotaExceeded":
-      return QUOTA_RETRY_MILLIS
-    default:
-      return undefined
-  }
+  if (error._tag === "QuotaExceeded") return QUOTA_RETRY_MILLIS
+  return error._tag === "RateLimited" || error._tag === "Overloaded" ? Math.max(error.retryAfterMillis, 1) : undefined
 }
 
 const sync = Effect.fnUntraced(function*(live: Live) {

@@ -93,8 +93,9 @@ layer(World.CryptoLive)("a process that dies, or whose storage fails, at any com
       Effect.gen(function*() {
         let at = 1
         while (true) {
-          const ran = yield* Effect.scoped(Effect.flatMap(scenario(at, kind), (ran) =>
-            Effect.as(check(ran, `${kind} at commit ${at}`), ran)))
+          const ran = yield* Effect.scoped(
+            Effect.flatMap(scenario(at, kind), (ran) => Effect.as(check(ran, `${kind} at commit ${at}`), ran))
+          )
           if (!ran.hit) break
           at++
         }

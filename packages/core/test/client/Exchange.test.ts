@@ -5,7 +5,7 @@ import { ROLE } from "@sotto/schema/Space"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { bytes, entries, push, pushChained, sorted, values, valuesOf } from "../kit/values.ts"
+import { bytes, entries, positionsOf, push, pushChained, sorted, values, valuesOf } from "../kit/values.ts"
 import * as World from "../kit/World.ts"
 
 /** Two devices of one space, running and connected. */
@@ -132,7 +132,7 @@ layer(World.CryptoLive)("two devices of one space", (it) => {
       yield* a.client().settled
       yield* b.client().pull
       const first = yield* b.client().log({ limit: 3 })
-      assert.deepStrictEqual(first.map(({ position }) => position?.position), [1, 2, 3])
+      assert.deepStrictEqual(positionsOf(first), [1, 2, 3])
       const after = first.at(-1)?.position
       assert.isDefined(after)
       const rest = yield* b.client().log(after === undefined ? {} : { after })

@@ -141,7 +141,10 @@ const cloneDisk = (disk: MemoryRelayStore.Disk): MemoryRelayStore.Disk => struct
 /** An empty world over the context's Crypto. Everything in it ends with the scope. */
 export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.gen(function*() {
   const crypto = yield* Crypto
-  const hostByUrl = new Map<string, { readonly host: RelayHost; readonly accept: (end: Connection.End) => Effect.Effect<void> }>()
+  const hostByUrl = new Map<
+    string,
+    { readonly host: RelayHost; readonly accept: (end: Connection.End) => Effect.Effect<void> }
+  >()
 
   const makeRelay: World["makeRelay"] = Effect.fnUntraced(function*(options) {
     const url = `ws://relay-${hostByUrl.size + 1}/`
@@ -326,8 +329,9 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
       }),
       copy: Effect.orDie(rows.scan(EVERYTHING)),
       putBack: (copy) =>
-        Effect.orDie(Effect.flatMap(rows.scan(EVERYTHING), (now) =>
-          rows.commit([...now.map(({ key }) => ({ key })), ...copy]))),
+        Effect.orDie(
+          Effect.flatMap(rows.scan(EVERYTHING), (now) => rows.commit([...now.map(({ key }) => ({ key })), ...copy]))
+        ),
       dials: () => dials
     }
     yield* Effect.addFinalizer(() => host.crash)

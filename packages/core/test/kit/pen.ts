@@ -1,6 +1,7 @@
 /** Writes entries by hand: what a device says, and what a device that lies could say. */
 import { type Entry, entryCodec, type Op, unsignedEntryCodec } from "@sotto/schema/Entry"
 import * as Envelope from "@sotto/schema/Envelope"
+import type { Head } from "@sotto/schema/Head"
 import { EntryHash, Seq, type Signature } from "@sotto/schema/Id"
 import type { DeviceIdentity } from "../../src/Device.ts"
 import * as Device from "../../src/Device.ts"
@@ -22,6 +23,7 @@ export interface Options {
   readonly seq?: number
   readonly prev?: EntryHash
   readonly millis?: number
+  readonly lastHead?: Head
 }
 
 export const NO_HASH = EntryHash.make(new Uint8Array(32))
@@ -38,7 +40,8 @@ export const write = (
   const kind = ops[0] === undefined || ops[0].action._tag === "Control" ? 2 : 1
   const epoch = currentEpoch(state)
   const headerBytes = Envelope.encodeHeader({ suite: 1, kind, epoch: epoch.epoch, lane })
-  const unsigned = { device: device.id, seq: Seq.make(seq), prev, hlc: { millis, counter: 0 }, lastHead: null, ops }
+  const { lastHead = null } = options
+  const unsigned = { device: device.id, seq: Seq.make(seq), prev, hlc: { millis, counter: 0 }, lastHead, ops }
   const hash = Sealing.entryHash(crypto, state.keys, headerBytes, unsignedEntryCodec.encode(unsigned))
   const signature = signed
     ? options.signature ?? Device.sign(crypto, signer, Sealing.signedBytes(state.keys, hash))
@@ -57,18 +60,24 @@ export const write = (
 
 /** A device's hand in one lane: each entry continues the one before it. */
 export const pen = (crypto: CryptoService, state: SpaceState, device: DeviceIdentity) => {
+  const { seal } = hand(crypto, state, device)
+  return { write: (options: Options = {}): Sealing.OpenedEnvelope => seal(options).opened }
+}
+
+/** The same, with the envelopes. */
+export const hand = (crypto: CryptoService, state: SpaceState, device: DeviceIdentity) => {
   let seq = 0
   let prev = NO_HASH
   return {
-    write: (options: Options = {}): Sealing.OpenedEnvelope => {
-      const { opened } = write(crypto, state, device, {
+    seal: (options: Options = {}): Written => {
+      const written = write(crypto, state, device, {
         ...options,
         seq: options.seq ?? seq + 1,
         prev: options.prev ?? prev
       })
-      seq = opened.entry.seq
-      prev = opened.hash
-      return opened
+      seq = written.opened.entry.seq
+      prev = written.opened.hash
+      return written
     }
   }
 }

@@ -1,5 +1,6 @@
 /** What a client's entries say, as text: for tests that compare what devices hold. */
 import type { Client, ReceivedEntry } from "@sotto/core/Client"
+import type { ClientEvent } from "@sotto/core/Status"
 import type { StoreFailed } from "@sotto/core/Store"
 import * as Utf8 from "@sotto/schema/Utf8"
 import * as Effect from "effect/Effect"
@@ -35,3 +36,13 @@ export const pushChained = (client: Client["Service"], text: string, count: numb
     (value) => client.push(bytes(value), { collection: "chained", key: text }),
     { concurrency: "unbounded" }
   )
+
+/** Places of entries, as plain numbers. */
+export const positionsOf = (entries: ReadonlyArray<ReceivedEntry>): ReadonlyArray<number | undefined> =>
+  entries.map(({ position }) => position?.position)
+
+/** Gaps that were told of: from, to, and whether what is missing expired. */
+export const gapsOf = (
+  events: ReadonlyArray<ClientEvent>
+): ReadonlyArray<readonly [from: number, to: number, expired: boolean]> =>
+  events.flatMap((event) => event._tag === "Gap" ? [[event.from, event.to, event.expired] as const] : [])

@@ -1,4 +1,6 @@
 /** What the command line refuses, and how it says so: exit codes and tags that scripts rely on. */
+import { RelayKey } from "@sotto/schema/Id"
+import { relayAddressToText } from "@sotto/schema/Ticket"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "vitest"
@@ -156,6 +158,17 @@ describe("the command line", () => {
       assert.lengthOf(ended.lines, linesOf(ended, "error").length)
     }
     expectCode(await stage.run(home, ["join", "0000-0000-0000-0000", "--yes"]), 2)
+    for (const name of ["", "é".repeat(33)]) {
+      const address = relayAddressToText({ url: "ws://127.0.0.1:9/", key: RelayKey.make(new Uint8Array(32)) })
+      const ended = expectCode(await stage.run(home, ["init", "--relay", address, "--name", name]), 2)
+      assert.include(text(linesOf(ended, "error")[0], "message"), "a name of 1 to 64 bytes")
+    }
+    const limit = stage.children.start(["relay", "--port", "0", "--data", stage.place.at("relay"), "--json"], {
+      input: "",
+      env: { SOTTO_RELAY_SESSIONS_MAX: "many" }
+    })
+    assert.include(text(linesOf(expectCode(await limit.ended, 2), "error")[0], "message"), "SOTTO_RELAY_SESSIONS_MAX")
+    assert.isFalse(fs.existsSync(stage.place.at("relay")))
   })
 
   it("has help that names the exit codes", async () => {

@@ -2,9 +2,12 @@
  * The flags that every command takes. A secret is never one of them: what stands on a command line is seen by every user
  * of the machine (`ps`) and kept in the shell's history.
  */
+import { Limit } from "@sotto/schema/Limit"
+import * as Utf8 from "@sotto/schema/Utf8"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Config from "effect/Config"
+import * as Schema from "effect/Schema"
 import * as os from "node:os"
 import * as path from "node:path"
 
@@ -24,6 +27,14 @@ export const Home = GlobalFlag.Setting("home")({
     Flag.withDefault(path.join(os.homedir(), ".sotto"))
   )
 })
+
+const isLabel = (text: string): boolean =>
+  text !== "" && text.isWellFormed() && Utf8.encode(text).length <= Limit.labelBytesMax
+
+/** What people call a device. */
+export const Label = Schema.String.check(
+  Schema.makeFilter((text) => isLabel(text) || `a name of 1 to ${Limit.labelBytesMax} bytes`)
+)
 
 /**
  * The arguments without `--json`, and whether it was there. It is taken out before the others are read: a flag without a

@@ -14,7 +14,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { NotStored } from "./Failure.ts"
-import { Home } from "./Flags.ts"
+import { Home, Label } from "./Flags.ts"
 import { hostLabel, layer } from "./Home.ts"
 import { emit } from "./Output.ts"
 import { settled } from "./Wait.ts"
@@ -74,6 +74,7 @@ export const init = Command.make(
     ),
     name: Flag.String("name").pipe(
       Flag.withDescription("What to call this device; the machine's name unless given"),
+      Flag.withSchema(Label),
       Flag.optional
     ),
     retention: Flag.Literals("retention", ["durable", "transit", "vault"]).pipe(

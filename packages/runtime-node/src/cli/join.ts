@@ -14,6 +14,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import { agreed } from "./Ask.ts"
 import { UsageWrong } from "./Failure.ts"
+import { Label } from "./Flags.ts"
 import { hostLabel, layer } from "./Home.ts"
 import { emit } from "./Output.ts"
 import { settled } from "./Wait.ts"
@@ -94,6 +95,7 @@ export const join = Command.make(
     ),
     name: Flag.String("name").pipe(
       Flag.withDescription("What to call this device; the machine's name unless given"),
+      Flag.withSchema(Label),
       Flag.optional
     ),
     yes: Flag.Boolean("yes").pipe(

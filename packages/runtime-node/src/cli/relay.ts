@@ -20,8 +20,14 @@ import { emit } from "./Output.ts"
 const variableOf = (limit: string): string => `SOTTO_RELAY_${limit.replace(/[A-Z]/g, "_$&").toUpperCase()}`
 
 /** Every limit can be set by the environment, under its own name. */
-const limits = Config.all(
-  Object.fromEntries(Object.keys(LIMITS).map((name) => [name, Config.option(Config.Int(variableOf(name)))]))
+const limits = Effect.mapError(
+  Config.all(
+    Object.fromEntries(Object.keys(LIMITS).map((name) => [name, Config.option(Config.Int(variableOf(name)))]))
+  ),
+  ({ message }) =>
+    new UsageWrong({
+      detail: `Not a whole number: ${/SOTTO_RELAY_\w+/.exec(message)?.[0] ?? message}, a relay's limit`
+    })
 )
 
 const tokens = Config.option(Config.Redacted("SOTTO_RELAY_TOKENS"))

@@ -36,7 +36,7 @@ import { Store, type StoreFailed } from "./Store.ts"
 import type { Transport } from "./Transport.ts"
 
 export type { PresenceMessage, RelayInfo, Relays } from "./log/Crew.ts"
-export { type AddMemberFailed, type PushFailed, type PushOptions, putOp, type Receipt } from "./log/Outbox.ts"
+export type { AddMemberFailed, PushFailed, PushOptions, Receipt } from "./log/Outbox.ts"
 export type { QuarantinedEnvelope, ReceivedEntry } from "./log/Reader.ts"
 
 /** A device that is or was a member of the space. */

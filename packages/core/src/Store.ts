@@ -62,20 +62,51 @@ export class Store extends Context.Service<Store, {
   readonly commit: (writes: ReadonlyArray<Write>) => Effect.Effect<void, StoreFailed>
 }>()("@sotto/core/Store") {}
 
+/** Keys that may come one by one without the others being sorted anew. */
+const INSERTED_MAX = 64
+
+/** The place of the first key that is not below `key`. */
+const lowerBound = (sorted: ReadonlyArray<string>, key: string): number => {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((sorted[middle] ?? "") < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** The keys in their order. Few that are new are put in their places; many are sorted in with the others. */
+const mergeKeys = (sorted: Array<string>, added: ReadonlySet<string>): void => {
+  if (added.size > INSERTED_MAX) {
+    for (const key of added) sorted.push(key)
+    sorted.sort()
+  } else for (const key of added) sorted.splice(lowerBound(sorted, key), 0, key)
+}
+
 /** A map in memory, for tests and for windows that must keep nothing. */
 export const makeMemory = (): Store["Service"] => {
   const valueByHexKey = new Map<string, Pair>()
-  let sorted: Array<string> | undefined = []
-  const keys = () => sorted ??= [...valueByHexKey.keys()].sort()
+  const sorted: Array<string> = []
+  const added = new Set<string>()
+  const keys = () => {
+    mergeKeys(sorted, added)
+    added.clear()
+    return sorted
+  }
   return Store.of({
     get: (key) => Effect.sync(() => valueByHexKey.get(Bytes.toHex(key))?.value.slice()),
     scan: ({ from, limit, reverse, to }) =>
       Effect.sync(() => {
-        const low = Bytes.toHex(from), high = Bytes.toHex(to)
-        const inside = keys().filter((key) => key >= low && key < high)
-        if (reverse === true) inside.reverse()
+        const all = keys()
+        const first = lowerBound(all, Bytes.toHex(from))
+        const end = lowerBound(all, Bytes.toHex(to))
+        const inside = reverse === true
+          ? all.slice(Math.max(first, end - limit), end).reverse()
+          : all.slice(first, Math.min(end, first + limit))
         const found: Array<Pair> = []
-        for (const key of inside.slice(0, limit)) {
+        for (const key of inside) {
           const pair = valueByHexKey.get(key)
           if (pair !== undefined) found.push({ key: pair.key.slice(), value: pair.value.slice() })
         }
@@ -85,12 +116,10 @@ export const makeMemory = (): Store["Service"] => {
       Effect.sync(() => {
         for (const { key, value } of writes) {
           const hex = Bytes.toHex(key)
-          if (value === undefined) {
-            if (valueByHexKey.delete(hex)) sorted = undefined
-          } else {
-            if (!valueByHexKey.has(hex)) sorted = undefined
+          if (value !== undefined) {
+            if (!valueByHexKey.has(hex)) added.add(hex)
             valueByHexKey.set(hex, { key: key.slice(), value: value.slice() })
-          }
+          } else if (valueByHexKey.delete(hex) && !added.delete(hex)) sorted.splice(lowerBound(sorted, hex), 1)
         }
       })
   })

@@ -54,7 +54,7 @@ export const attach = Effect.fn("Attach.attach")(function*(
   const events: Array<ClientEvent> = []
   const tried = yield* Effect.result(attachNewest(journal, relay, line))
   if (Result.isSuccess(tried)) return yield* note(journal, relay, tried.success, events)
-  if (!(tried.failure instanceof UnknownRoute)) return yield* Effect.fail(tried.failure)
+  if (!(tried.failure instanceof UnknownRoute)) return yield* tried.failure
   const book = yield* bookOf(journal, relay)
   if (book.row.granted !== null) {
     events.push({ _tag: "RelayReset", relay, lastPosition: book.mark.head?.body.position ?? book.mark.cursor })
@@ -112,7 +112,7 @@ const attachNewest = Effect.fnUntraced(function*(
     if (epoch === undefined) continue
     const tried = yield* Effect.result(line.control.Attach(claim(journal, state, relay, line, epoch)))
     if (Result.isSuccess(tried)) return { attached: tried.success, epoch }
-    if (!(tried.failure instanceof Unauthorized)) return yield* Effect.fail(tried.failure)
+    if (!(tried.failure instanceof Unauthorized)) return yield* tried.failure
     refused ??= tried.failure
   }
   const own = memberOf(state.membership, journal.identity.id)

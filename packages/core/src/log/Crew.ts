@@ -229,18 +229,22 @@ interface Shown {
   readonly status: Status.Status
 }
 
-const changes = (bridge: Bridge): Stream.Stream<Status.Status> =>
-  Stream.paginate<Shown | undefined, Status.Status>(undefined, (shown) => {
-    const look = Effect.sync((): Shown => ({ seen: bridge.journal.changed.version(), status: statusOf(bridge) }))
-    const another = (seen: number): Effect.Effect<Shown> =>
-      Effect.flatMap(bridge.journal.changed.after(seen), () =>
-        Effect.flatMap(
-          look,
-          (next) => Equal.equals(next.status, shown?.status) ? another(next.seen) : Effect.succeed(next)
-        ))
-    const next = shown === undefined ? look : another(shown.seen)
-    return Effect.map(next, (shown) => [[shown.status], Option.some<Shown | undefined>(shown)] as const)
-  })
+const changes = (bridge: Bridge): Stream.Stream<Status.Status> => {
+  const look = Effect.sync((): Shown => ({ seen: bridge.journal.changed.version(), status: statusOf(bridge) }))
+  const another = (shown: Shown, seen: number): Effect.Effect<Shown> =>
+    bridge.journal.changed.after(seen).pipe(
+      Effect.andThen(look),
+      Effect.filterOrElse(
+        (next) => !Equal.equals(next.status, shown.status),
+        (next) => another(shown, next.seen)
+      )
+    )
+  return Stream.paginate<Shown | undefined, Status.Status>(undefined, (shown) =>
+    Effect.map(
+      shown === undefined ? look : another(shown, shown.seen),
+      (next) => [[next.status], Option.some<Shown | undefined>(next)] as const
+    ))
+}
 
 // -- barriers ----------------------------------------------------------------------------------------------------------
 
@@ -293,7 +297,7 @@ const flush = (bridge: Bridge, atMost: Duration.Input = Limit.suspendFlushMillis
   const isDone = () =>
     pendingOf(bridge) === 0 || keepersOf(bridge).every((keeper) => keeper.session() === undefined) ? true : undefined
   return Effect.map(
-    Effect.raceFirst(Signal.until(bridge.journal.changed, isDone), Effect.sleep(atMost)),
+    Effect.timeoutOption(Signal.until(bridge.journal.changed, isDone), atMost),
     () => pendingOf(bridge)
   )
 }

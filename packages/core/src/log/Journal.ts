@@ -72,7 +72,7 @@ export interface Journal {
   readonly identity: DeviceIdentity
   /** The books as they were last known to be durable. */
   readonly books: () => Books
-  /** Ordinals of accepted entries that a relay has not acknowledged, by the relay's number, ascending. */
+  /** Ordinals of accepted entries that a relay has not acknowledged, ascending. */
   readonly unsent: (relay: Ledger.RelayNumber) => ReadonlySet<number>
   /** Raised after every change. */
   readonly changed: Signal.Signal

@@ -116,10 +116,10 @@ export const Place = Schema.Struct({ relay: RelayNumber, position: Position })
 export type Place = typeof Place.Type
 
 /** Places of an accepted entry that became known after it was accepted. */
-export const PlaceRow = boundedArray(Place, 64)
+const PlaceRow = boundedArray(Place, 64)
 
 /** What became of an envelope, by its id. */
-export const KnownRow = Schema.Union([
+const KnownRow = Schema.Union([
   tagged("Accepted", 1, { ordinal: Ordinal }),
   /** Kept in `waiting`: it may still be accepted. */
   tagged("Waiting", 2, {}),
@@ -133,7 +133,7 @@ export const PlacedRow = Schema.Struct({ id: EnvelopeId, chain: Schema.NullOr(fi
 export type PlacedRow = typeof PlacedRow.Type
 
 /** An envelope that is not accepted: what was wrong, and where it came from. */
-export const AsideRow = Schema.Struct({
+const AsideRow = Schema.Struct({
   /** Null for an entry in its place that only waits for the signature which closes its batch. */
   reason: Schema.NullOr(Reason),
   relay: RelayNumber,

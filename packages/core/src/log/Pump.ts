@@ -18,7 +18,7 @@ import { UnknownRelay } from "../ClientError.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import type { StoreFailed, Write } from "../Store.ts"
 import * as Arrival from "./Arrival.ts"
-import type { Ordinal } from "./Cursor.ts"
+import { Ordinal } from "./Cursor.ts"
 import type { RelayMisbehaved } from "./Evidence.ts"
 import * as Gossip from "./Gossip.ts"
 import type { Book, Books, Change, Journal } from "./Journal.ts"
@@ -78,27 +78,19 @@ const nextOffered = Effect.fnUntraced(function*({ store }: Journal, { mark, numb
   return load.take(after)
 })
 
+/** The journal knows which entries are unsent, in their order: nothing is read but those that are sent. */
 const nextOfOutbox = Effect.fnUntraced(function*(
-  { store }: Journal,
+  { store, unsent }: Journal,
   { number }: Book,
   limits: GrantedLimits,
   skipped: ReadonlySet<number>
 ) {
   const load = new Loading(number, limits)
-  let after: Ordinal | undefined
-  while (!load.full) {
-    const rows = yield* Ledger.outbox.scan(store, {
-      within: Ledger.withinRelay(number),
-      limit: SCAN_ROWS,
-      ...(after === undefined ? {} : { after: { relay: number, ordinal: after } })
-    })
-    const wanted = rows.map(({ key }) => key.ordinal).filter((ordinal) => !skipped.has(ordinal))
-    for (const ordinal of wanted) {
-      const entry = yield* Ledger.entry.get(store, ordinal)
-      if (entry !== undefined && !load.add({ ordinal, envelope: entry.envelope, from: entry.relay })) break
-    }
-    after = rows.at(-1)?.key.ordinal
-    if (rows.length < SCAN_ROWS) break
+  for (const unsentOrdinal of unsent(number)) {
+    if (skipped.has(unsentOrdinal)) continue
+    const ordinal = Ordinal.make(unsentOrdinal)
+    const entry = yield* Ledger.entry.get(store, ordinal)
+    if (entry !== undefined && !load.add({ ordinal, envelope: entry.envelope, from: entry.relay })) break
   }
   return load.isEmpty ? undefined : load.take(null)
 })

@@ -321,7 +321,7 @@ const push = Effect.fnUntraced(function*(
   if (Result.isSuccess(answer)) return answer.success
   const error = answer.failure
   const retryMillis = retryMillisOf(error)
-  if (retryMillis === undefined) return yield* Effect.fail(error)
+  if (retryMillis === undefined) return yield* error
   yield* live.listener.refused(error)
   yield* Effect.sleep(retryMillis)
   return "again"

@@ -94,7 +94,8 @@ export interface DeviceHost {
 export interface World {
   readonly crypto: Crypto["Service"]
   readonly makeRelay: (options?: { readonly settings?: RelaySettings }) => Effect.Effect<RelayHost, never, Scope.Scope>
-  readonly makeDevice: (label: string) => Effect.Effect<DeviceHost, never, Scope.Scope>
+  /** Over a store in memory, unless one is given. */
+  readonly makeDevice: (label: string, store?: StoreService) => Effect.Effect<DeviceHost, never, Scope.Scope>
 }
 
 /** Everything that is ready to run has run. */
@@ -200,8 +201,7 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
     return host
   })
 
-  const makeDevice: World["makeDevice"] = Effect.fnUntraced(function*(label) {
-    const rows = makeMemory()
+  const makeDevice: World["makeDevice"] = Effect.fnUntraced(function*(label, rows = makeMemory()) {
     const keystore = Keystore.fromKey(crypto, Secret.make(crypto.random(32)))
     const wires = new Set<Ends>()
     let dials = 0
@@ -378,9 +378,10 @@ export const admit = Effect.fnUntraced(function*(
   world: World,
   host: DeviceHost,
   label: string,
-  role: Role = ROLE.admin
+  role: Role = ROLE.admin,
+  store?: StoreService
 ) {
-  const guest = yield* world.makeDevice(label)
+  const guest = yield* world.makeDevice(label, store)
   const { certificate } = yield* Effect.orDie(guest.run(Sotto.device({ label })))
   yield* Effect.orDie(guest.run(Sotto.join(yield* welcome(world, host, certificate, role))))
   return guest

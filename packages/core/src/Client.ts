@@ -35,8 +35,8 @@ import type { ClientEvent, Status } from "./Status.ts"
 import { Store, type StoreFailed } from "./Store.ts"
 import type { Transport } from "./Transport.ts"
 
-export type { PresenceMessage, RelayInfo, Relays } from "./log/Crew.ts"
-export type { AddMemberFailed, PushFailed, PushOptions, Receipt } from "./log/Outbox.ts"
+export type { PresenceMessage, RelayInfo } from "./log/Crew.ts"
+export type { AddMemberFailed, PushOptions, Receipt } from "./log/Outbox.ts"
 export type { QuarantinedEnvelope, ReceivedEntry } from "./log/Reader.ts"
 
 /** A device that is or was a member of the space. */

@@ -127,7 +127,11 @@ export const fromKey = (crypto: Crypto["Service"], key: Secret.Secret): Keystore
       })
   })
 
-/** A fresh key that ends with the scope: for tests, and for windows that must keep nothing. */
+/**
+ * A fresh key that ends with the scope: for tests, and for windows that must keep nothing.
+ *
+ * @public
+ */
 export const layerMemory: Layer.Layer<Keystore, EntropyUnavailable, Crypto> = Layer.effect(
   Keystore,
   Effect.gen(function*() {

@@ -24,6 +24,7 @@ import * as Guest from "./pairing/Guest.ts"
 import * as Host from "./pairing/Host.ts"
 import * as Mailbox from "./pairing/Mailbox.ts"
 import { failed, type PairingFailed } from "./pairing/PairingError.ts"
+import * as Session from "./pairing/Session.ts"
 import * as Secret from "./Secret.ts"
 import type { WrongDirectory } from "./Sotto.ts"
 import * as Membership from "./space/Membership.ts"
@@ -94,14 +95,22 @@ export const host: (options: HostOptions) => Effect.Effect<Host.Admitted, HostFa
   })
 }, Effect.scoped)
 
-/** Puts the new device into the membership log, durably, and makes its welcome from the state after that. */
+/**
+ * Puts the new device into the membership log, durably, and makes its welcome from the state after that. A welcome that
+ * would not fit the mailbox is found first: a device that can't be told must not be a member.
+ */
 const admitting = (crypto: Crypto["Service"], options: HostOptions, relays: ReadonlyArray<RelayAddress>) =>
   Effect.fnUntraced(function*(certificate: DeviceIdentity["certificate"]) {
     const { client, device, role = ROLE.admin } = options
-    const { membership } = yield* client.state
+    const before = yield* client.state
     const nowMillis = yield* Clock.currentTimeMillis
-    yield* client.addMember(Membership.addMember(crypto, membership, device, { certificate, role, nowMillis }))
-    return SpaceState.toWelcome(crypto, yield* client.state, { admin: role >= ROLE.admin, relays })
+    const op = Membership.addMember(crypto, before.membership, device, { certificate, role, nowMillis })
+    const welcomeFrom = (state: SpaceState.SpaceState) =>
+      SpaceState.toWelcome(crypto, state, { admin: role >= ROLE.admin, relays })
+    const after = yield* Effect.fromResult(SpaceState.applyOp(crypto, before, op))
+    if (!Session.fits(welcomeFrom(after))) return yield* failed("tooManyDevices")
+    yield* client.addMember(op)
+    return welcomeFrom(yield* client.state)
   })
 
 /** What the new device was given. */

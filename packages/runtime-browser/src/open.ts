@@ -28,7 +28,11 @@ import * as BrowserStore from "./BrowserStore.ts"
 import * as BrowserTransport from "./BrowserTransport.ts"
 import * as Database from "./Database.ts"
 
-/** Everything that a device needs from this browser; one tab at a time has it. */
+/**
+ * Everything that a device needs from this browser; one tab at a time has it. For Effect apps.
+ *
+ * @public
+ */
 export const layer = (
   name: string
 ): Layer.Layer<

@@ -43,7 +43,7 @@ export const withSignature = (unsigned: Uint8Array, signature: Signature | null)
 }
 
 /** Bytes that the count of an array takes before its items. */
-export const countBytes = (count: number): number => count < 16 ? 1 : count < 0x1_0000 ? 3 : 5
+const countBytes = (count: number): number => count < 16 ? 1 : count < 0x1_0000 ? 3 : 5
 
 /** The unsigned entry's bytes from its fields and the bytes of its operations, in their order. */
 export const assemble = (

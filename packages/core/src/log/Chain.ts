@@ -117,7 +117,7 @@ export const prepare = (context: Context, chains: Chains, page: ReadonlyArray<Op
 }
 
 /** Second half: `results` says for each of `checks` whether the signature holds. */
-export const settle = (prepared: Prepared, results: ReadonlyArray<boolean>): Outcome => {
+const settle = (prepared: Prepared, results: ReadonlyArray<boolean>): Outcome => {
   const { chains, context, workByKey } = prepared
   const chainByKey = new Map(chains.chainByKey)
   const released: Array<{ readonly at: number; readonly opened: OpenedEnvelope }> = []

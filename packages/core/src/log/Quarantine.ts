@@ -9,7 +9,7 @@ import { EntryHash } from "@sotto/schema/Id"
 import * as Schema from "effect/Schema"
 
 /** The reasons in the order in which they are checked. */
-export const REASONS = [
+const REASONS = [
   "version",
   "suite",
   "kind",
@@ -59,13 +59,13 @@ const WHAT: Record<Reason, string> = {
 }
 
 /** Two entries of one device at one place: what a fork is proven with. `signed`: the second one is signed, too. */
-export const ForkEvidence = Schema.Struct({
+const ForkEvidence = Schema.Struct({
   /** What was accepted there; null when it is further back than this device remembers. */
   accepted: Schema.NullOr(EntryHash),
   refused: EntryHash,
   signed: Schema.Boolean
 })
-export type ForkEvidence = typeof ForkEvidence.Type
+type ForkEvidence = typeof ForkEvidence.Type
 
 /** An envelope that was not accepted, and why. Listed for diagnosis; never sent anywhere. */
 export class Quarantined extends Schema.TaggedError<Quarantined>()("Quarantined", {

@@ -3,7 +3,13 @@
  * line. What does not open, or is not the message that comes now, ends the pairing.
  */
 import { Limit } from "@sotto/schema/Limit"
-import { type MailboxMessage, type PairingMessage, pairingMessageCodec } from "@sotto/schema/Pairing"
+import {
+  type MailboxMessage,
+  type PairingMessage,
+  pairingMessageCodec,
+  type WelcomeBody,
+  welcomeBodyCodec
+} from "@sotto/schema/Pairing"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Established } from "../channel/Noise.ts"
@@ -30,14 +36,21 @@ export interface Session<E> {
   readonly receive: Effect.Effect<PairingMessage, E | PairingFailed>
 }
 
-/** Room that a mailbox keeps for the other messages of a pairing. */
-const MAILBOX_RESERVE_BYTES = 16 * 1024
+/** What a welcome may have: a mailbox keeps room for the other messages of a pairing, failed attempts included. */
+const PLAINTEXT_BYTES_MAX = Limit.mailboxBytesMax - 16 * 1024
+
+/** What a welcome has beside its body: who signed it, and the signature. */
+const WELCOME_OVERHEAD_BYTES = 256
+
+/** Whether a welcome of this body can be handed over. */
+export const fits = (body: WelcomeBody): boolean =>
+  welcomeBodyCodec.encode(body).length + WELCOME_OVERHEAD_BYTES <= PLAINTEXT_BYTES_MAX
 
 export const make = <E>(line: Line<E>, { handshakeHash, receive, send }: Established): Session<E> => ({
   handshakeHash,
   send: (message) => {
     const plaintext = pairingMessageCodec.encode(message)
-    return plaintext.length > Limit.mailboxBytesMax - MAILBOX_RESERVE_BYTES
+    return plaintext.length > PLAINTEXT_BYTES_MAX
       ? Effect.fail(failed("tooManyDevices"))
       : line.send({ _tag: "Sealed", message: send.seal(plaintext) })
   },

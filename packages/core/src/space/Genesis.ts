@@ -27,7 +27,7 @@ const signedBytes = (crypto: CryptoService, body: GenesisBody): Uint8Array =>
   label(body.suite, Purpose.signGenesis, crypto.sha256(genesisBodyCodec.encode(body)))
 
 /** The space's id: the hash of its genesis with the signature. */
-export const spaceIdOf = (crypto: CryptoService, genesis: Genesis): SpaceId =>
+const spaceIdOf = (crypto: CryptoService, genesis: Genesis): SpaceId =>
   SpaceId.make(crypto.sha256(label(genesis.body.suite, Purpose.spaceId, genesisCodec.encode(genesis))))
 
 /**

@@ -37,7 +37,7 @@ export interface SpaceState {
 }
 
 /** The membership log, each operation after those that it names. */
-export const log = (state: SpaceState): ReadonlyArray<MemberOp> => Membership.log(state.membership)
+const log = (state: SpaceState): ReadonlyArray<MemberOp> => Membership.log(state.membership)
 
 /** The keys of the newest epoch that this device has a key of: what it seals under. */
 export const currentEpoch = (state: SpaceState): EpochKeys => {

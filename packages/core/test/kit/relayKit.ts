@@ -43,8 +43,6 @@ export const makeRelay = Effect.fnUntraced(function*(options?: {
   return { relay, store }
 })
 
-export type TestRelay = Effect.Success<ReturnType<typeof makeRelay>>
-
 /** Keys of one epoch at one relay. */
 export interface EpochKeys {
   readonly epoch: Epoch

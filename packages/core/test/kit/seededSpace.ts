@@ -17,7 +17,7 @@ export type CryptoService = Crypto["Service"]
 export const NOW = 1_790_000_000_000
 
 /** SHA-256 in counter mode over a seed. */
-export const seededRandom = (seed: string): (length: number) => Uint8Array => {
+const seededRandom = (seed: string): (length: number) => Uint8Array => {
   let counter = 0
   return (length) => {
     const out = new Uint8Array(length)

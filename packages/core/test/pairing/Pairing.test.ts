@@ -15,10 +15,11 @@ import * as Guest from "../../src/pairing/Guest.ts"
 import * as Host from "../../src/pairing/Host.ts"
 import type { Line } from "../../src/pairing/Line.ts"
 import type { PairingFailed } from "../../src/pairing/PairingError.ts"
+import * as Session from "../../src/pairing/Session.ts"
 import * as Secret from "../../src/Secret.ts"
 import * as Membership from "../../src/space/Membership.ts"
 import * as SpaceState from "../../src/space/SpaceState.ts"
-import { expectSuccess, makeSpace, NOW, seededCrypto } from "../kit/seededSpace.ts"
+import { expectSuccess, join, makeSpace, NOW, type Seat, seededCrypto } from "../kit/seededSpace.ts"
 
 const RELAY = RelayKey.make(new Uint8Array(32).fill(7))
 const MAILBOX = MailboxId.make(new Uint8Array(16).fill(8))
@@ -301,6 +302,18 @@ describe("Pairing", () => {
       assert.isEmpty(world.accepted)
       yield* Fiber.interrupt(host)
     }))
+})
+
+describe("a welcome", () => {
+  it("is known not to fit before the member is added, once the membership log has grown too long", () => {
+    let host: Seat = makeSpace("pairing/crowd")
+    const crypto = seededCrypto("pairing/crowd/members")
+    const fits = () => Session.fits(SpaceState.toWelcome(crypto, host.state, { admin: true, relays: [] }))
+    let devices = 1
+    for (; fits(); devices++) host = join(crypto, host, `device ${devices}`).host
+    assert.isAbove(devices, 16)
+    assert.isBelow(devices, 24)
+  })
 })
 
 const flip = (bytes: Uint8Array): Uint8Array => bytes.map((byte, at) => at === bytes.length - 1 ? byte ^ 1 : byte)

@@ -21,7 +21,7 @@ export const filled = (length: number, ...seed: ReadonlyArray<number | string>):
 
 export const routeOf = (n: number) => RouteId.make(filled(32, "route", n))
 export const laneOf = (n: number) => Lane.make(filled(8, "lane", n))
-export const tagOf = (n: number) => AckTag.make(filled(16, "tag", n))
+const tagOf = (n: number) => AckTag.make(filled(16, "tag", n))
 export const hashOf = (n: number) => filled(32, "hash", n)
 export const position = (n: number) => Position.make(n)
 export const epoch = (n: number) => Epoch.make(n)

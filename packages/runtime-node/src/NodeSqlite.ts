@@ -1,6 +1,6 @@
 /**
  * A SQLite file through Node's own `node:sqlite`: opened with care, closed with its scope. `NodeStore` and
- * `NodeRelayStore` stand on it; `NodeSqlClient` gives Effect's `SqlClient` over it.
+ * `NodeRelayStore` stand on it. Its schema, and whatever is not hot, goes through Effect's `SqlClient` (`NodeSqlClient`).
  *
  * Invariants:
  * 1. One process has the directory: a second one gets `locked`. The lock is SQLite's own on a file beside the data, so
@@ -16,11 +16,16 @@
  * statements, and a commit blocks the event loop for as long as the disk takes.
  */
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as Migrator from "effect/sql/Migrator"
+import * as SqlClient from "effect/sql/SqlClient"
+import * as SqlError from "effect/sql/SqlError"
 import { statSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync, type SQLOutputValue } from "node:sqlite"
+import * as NodeSqlClient from "./NodeSqlClient.ts"
 import { prepareDirectory, prepareFile, type Refusal } from "./PrivateFile.ts"
 
 /** What every store of ours turns into its own error; `detail` names files and SQLite's words, never data. */
@@ -39,8 +44,8 @@ export interface Options {
   readonly directory: string
   /** Four bytes in the file's header that say whose it is. */
   readonly applicationId: number
-  /** The schema, one step for each version: step n brings version n to n + 1. SQL text, never edited once released. */
-  readonly migrations: ReadonlyArray<string>
+  /** The schema, one step for each version, by names as `effect/sql/Migrator` wants them: `0001_init`, `0002_…`. */
+  readonly migrations: Readonly<Record<string, Effect.Effect<void, SqlError.SqlError, SqlClient.SqlClient>>>
   /** Page cache, KiB. Default 8 MiB. */
   readonly cacheKib?: number
   /** The file may not grow beyond this many pages of 8 KiB; default: as the disk allows. */
@@ -49,8 +54,12 @@ export interface Options {
   readonly checkBytesMax?: number
 }
 
-/** An open file. What `database` and `transaction` throw is for `attempt`. */
+/**
+ * An open file. `database` and `transaction` are for what is hot: synchronous, so that nothing comes between statements;
+ * what they throw is for `attempt`. A transaction of one is never begun inside one of the other.
+ */
 export interface Sqlite {
+  readonly sql: SqlClient.SqlClient
   readonly database: DatabaseSync
   readonly path: string
   /** All or nothing, and on disk when it answers; what `run` throws rolls back. */
@@ -106,13 +115,15 @@ export const open = Effect.fn("NodeSqlite.open")(function*(
     attempt("open", () => new DatabaseSync(path, { timeout: BUSY_MILLIS, enableForeignKeyConstraints: true })),
     (database) => Effect.sync(() => database.close())
   )
-  yield* attempt("open", () => {
+  const version = yield* attempt("open", () => {
     const version = recognise(database, options)
     configure(database, options, version === 0)
     check(database, path, options)
-    migrate(database, options, version)
+    return version
   })
-  return make(database, path)
+  const sql = yield* NodeSqlClient.make(database)
+  if (version < Object.keys(options.migrations).length) yield* migrate(database, sql, options)
+  return make(database, sql, path)
 })
 
 const REASON_OF_REFUSAL = {
@@ -163,11 +174,9 @@ const recognise = (database: DatabaseSync, options: Options): number => {
   }
   if (applicationId !== options.applicationId) return fail("foreign", "holds the data of something else")
   if (typeof version !== "number" || version < 1) return fail("corrupt", "has no version in its data file")
-  if (version > options.migrations.length) {
-    return fail(
-      "version",
-      `was written by a newer release (schema ${version}, this one knows ${options.migrations.length})`
-    )
+  const known = Object.keys(options.migrations).length
+  if (version > known) {
+    return fail("version", `was written by a newer release (schema ${version}, this one knows ${known})`)
   }
   return version
 }
@@ -200,27 +209,38 @@ const check = (database: DatabaseSync, path: string, options: Options): void => 
 }
 
 /** All missing steps, the file's owner and its version in one transaction. */
-const migrate = (database: DatabaseSync, options: Options, version: number): void => {
-  const missing = options.migrations.slice(version)
-  if (missing.length === 0) return
-  database.exec("BEGIN IMMEDIATE")
-  try {
-    for (const step of missing) database.exec(step)
-    database.exec(
-      `PRAGMA application_id = ${options.applicationId}; PRAGMA user_version = ${options.migrations.length}`
+const migrate = (
+  database: DatabaseSync,
+  sql: SqlClient.SqlClient,
+  { applicationId, migrations }: Options
+): Effect.Effect<void, SqliteFailed> =>
+  sql.withTransaction(
+    Effect.andThen(
+      Migrator.make({})({ loader: Migrator.fromRecord(migrations) }),
+      Effect.sync(() =>
+        database.exec(
+          `PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${Object.keys(migrations).length}`
+        )
+      )
     )
-    database.exec("COMMIT")
-  } catch (cause) {
-    if (database.isTransaction) database.exec("ROLLBACK")
-    throw cause
-  }
+  ).pipe(
+    Effect.provideService(SqlClient.SqlClient, sql),
+    Effect.catch((error) => fromSql("migrate", error._tag === "MigrationError" ? error.cause : error))
+  )
+
+/** What a statement of the client failed with, as ours. What is not SQLite's failure dies. */
+export const fromSql = (operation: string, error: unknown): Effect.Effect<never, SqliteFailed> => {
+  const cause = error instanceof SqlError.SqlError ? error.reason.cause : error
+  const failed = failureOf(operation, Predicate.hasProperty(cause, "cause") ? cause.cause : cause)
+  return failed === undefined ? Effect.die(error) : Effect.fail(failed)
 }
 
-const make = (database: DatabaseSync, path: string): Sqlite => {
+const make = (database: DatabaseSync, sql: SqlClient.SqlClient, path: string): Sqlite => {
   const begin = database.prepare("BEGIN IMMEDIATE")
   const commit = database.prepare("COMMIT")
   const rollback = database.prepare("ROLLBACK")
   return {
+    sql,
     database,
     path,
     transaction: (run) => {
@@ -251,10 +271,15 @@ export const attempt = <A>(operation: string, run: () => A): Effect.Effect<A, Sq
 /** What SQLite (or the row readers above) failed with, or `undefined` for a bug. */
 export const failureOf = (operation: string, cause: unknown): SqliteFailed | undefined => {
   if (cause instanceof SqliteFailed) return cause
+  if (!(cause instanceof Error)) return undefined
+  if ("code" in cause && cause.code === "ERR_INVALID_STATE") {
+    return new SqliteFailed({ reason: "unavailable", operation, detail: "the store is closed" })
+  }
   const code = codeOf(cause)
   const reason = code === undefined ? undefined : reasonOf(code)
-  if (reason === undefined || !(cause instanceof Error)) return undefined
-  return new SqliteFailed({ reason, operation, detail: `${cause.message}, SQLite ${code}` })
+  return reason === undefined
+    ? undefined
+    : new SqliteFailed({ reason, operation, detail: `${cause.message}, SQLite ${code}` })
 }
 
 const codeOf = (cause: unknown): number | undefined =>

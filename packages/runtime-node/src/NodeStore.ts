@@ -5,10 +5,13 @@
  * The directory holds `sotto.db` and belongs to one device and one process: a relay's, a newer release's and one that is
  * in use are refused.
  */
-import { Store, StoreFailed } from "@sotto/core/Store"
+import { type Pair, Store, StoreFailed, type Write } from "@sotto/core/Store"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import { APPLICATION_ID, MIGRATIONS } from "./migrations/device.ts"
 import * as NodeSqlite from "./NodeSqlite.ts"
 
@@ -19,49 +22,76 @@ export interface NodeStoreOptions {
   readonly pagesMax?: number
 }
 
+/** Rows of the driver have no prototype. */
+const pairsOf = (rows: ReadonlyArray<Pair>): ReadonlyArray<Pair> => rows.map(({ key, value }) => ({ key, value }))
+
 const failed = ({ detail, operation, reason }: NodeSqlite.SqliteFailed) =>
   new StoreFailed({ reason, operation, detail })
+
+/** A statement's failure as the store's. */
+const orFail = (operation: string) => <A>(effect: Effect.Effect<A, SqlError>): Effect.Effect<A, StoreFailed> =>
+  effect.pipe(Effect.catch((error) => Effect.mapError(NodeSqlite.fromSql(operation, error), failed)))
 
 /** Opens the directory's store; it is closed with the scope. */
 export const make = Effect.fn("NodeStore.make")(function*(
   options: NodeStoreOptions
 ): Effect.fn.Return<Store["Service"], StoreFailed, Scope.Scope> {
-  const sqlite = yield* Effect.mapError(
+  const { sql } = yield* Effect.mapError(
     NodeSqlite.open({ ...options, applicationId: APPLICATION_ID, migrations: MIGRATIONS }),
     failed
   )
-  const attempt = <A>(operation: string, run: () => A) => Effect.mapError(NodeSqlite.attempt(operation, run), failed)
-  const { database } = sqlite
-  const get = database.prepare("SELECT value FROM pair WHERE key = ?")
-  const inRange = "SELECT key, value FROM pair WHERE key >= ? AND key < ? ORDER BY key"
-  const ascending = database.prepare(`${inRange} ASC LIMIT ?`)
-  const descending = database.prepare(`${inRange} DESC LIMIT ?`)
-  const put = database.prepare(
-    "INSERT INTO pair (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-  )
-  const remove = database.prepare("DELETE FROM pair WHERE key = ?")
   return Store.of({
     get: (key) =>
-      attempt("get", () => {
-        const row = get.get(key)
-        return row === undefined ? undefined : NodeSqlite.bytes(row, "value")
-      }),
+      sql<{ readonly value: Uint8Array }>`SELECT value FROM pair WHERE key = ${key}`.pipe(
+        Effect.map((rows) => rows[0]?.value),
+        orFail("get")
+      ),
     scan: ({ from, limit, reverse, to }) =>
-      attempt("scan", () =>
-        (reverse === true ? descending : ascending).all(from, to, limit).map((row) => ({
-          key: NodeSqlite.bytes(row, "key"),
-          value: NodeSqlite.bytes(row, "value")
-        }))),
-    commit: (writes) =>
-      writes.length === 0 ? Effect.void : attempt("commit", () =>
-        sqlite.transaction(() => {
-          for (const { key, value } of writes) {
-            if (value === undefined) remove.run(key)
-            else put.run(key, value)
-          }
-        }))
+      (reverse === true
+        ? sql<Pair>`SELECT key, value FROM pair WHERE key >= ${from} AND key < ${to} ORDER BY key DESC LIMIT ${limit}`
+        : sql<Pair>`SELECT key, value FROM pair WHERE key >= ${from} AND key < ${to} ORDER BY key ASC LIMIT ${limit}`)
+        .pipe(Effect.map(pairsOf), orFail("scan")),
+    commit: (writes) => writes.length === 0 ? Effect.void : orFail("commit")(sql.withTransaction(write(sql, writes)))
   })
 })
+
+/** Many rows a statement; few lengths, so that each is prepared once. */
+const STATEMENT_ROWS = [256, 64, 16, 4, 1]
+
+const write = Effect.fnUntraced(function*(sql: SqlClient, writes: ReadonlyArray<Write>) {
+  const puts: Array<Pair> = []
+  const deleted: Array<Uint8Array> = []
+  for (const { key, value } of lastOfEach(writes)) {
+    if (value === undefined) deleted.push(key)
+    else puts.push({ key, value })
+  }
+  for (const part of parts(puts)) {
+    const rows = sql.insert(Arr.map(part, ({ key, value }) => ({ key, value })))
+    yield* sql`INSERT INTO pair ${rows} ON CONFLICT (key) DO UPDATE SET value = excluded.value`
+  }
+  for (const part of parts(deleted)) yield* sql`DELETE FROM pair WHERE ${sql.in("key", part)}`
+})
+
+/** A batch happens in its order: of several writes to one key only the last is seen. */
+const lastOfEach = (writes: ReadonlyArray<Write>): Iterable<Write> => {
+  if (writes.length === 1) return writes
+  const byKey = new Map<string, Write>()
+  for (const write of writes) {
+    const { buffer, byteOffset, length } = write.key
+    byKey.set(Buffer.from(buffer, byteOffset, length).toString("latin1"), write)
+  }
+  return byKey.values()
+}
+
+const parts = function*<A>(rows: ReadonlyArray<A>): Generator<Arr.NonEmptyReadonlyArray<A>> {
+  let at = 0
+  for (const length of STATEMENT_ROWS) {
+    for (; at + length <= rows.length; at += length) {
+      const part = rows.slice(at, at + length)
+      if (Arr.isReadonlyArrayNonEmpty(part)) yield part
+    }
+  }
+}
 
 /** `Store` in a directory of this machine. */
 export const layer = (options: NodeStoreOptions): Layer.Layer<Store, StoreFailed> => Layer.effect(Store, make(options))

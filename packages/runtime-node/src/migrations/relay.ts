@@ -1,4 +1,6 @@
 /** The schema of a relay's data file, one step a version. A step is never edited once it was released. */
+import * as Effect from "effect/Effect"
+import { SqlClient } from "effect/sql/SqlClient"
 
 /** "SoRl" in the file's header. */
 export const APPLICATION_ID = 0x536f_526c
@@ -13,69 +15,69 @@ export const APPLICATION_ID = 0x536f_526c
  * `envelope_by_id` has the beginning of an id only (whoever looks compares the rest): ids come in no order, so that each
  * append writes to a page of that index, and a small index has few.
  */
-const INIT = `
-CREATE TABLE route (
-  gid INTEGER PRIMARY KEY,
-  route BLOB NOT NULL UNIQUE,
-  epoch INTEGER NOT NULL,
-  write_key BLOB NOT NULL,
-  read_key BLOB NOT NULL,
-  admin_key BLOB NOT NULL,
-  recovery_key BLOB NOT NULL,
-  op_hash BLOB NOT NULL,
-  quota_bytes INTEGER NOT NULL,
-  retention TEXT NOT NULL CHECK (retention IN ('transit', 'durable', 'vault')),
-  ttl TEXT CHECK (ttl IN ('default', 'millis', 'never')),
-  ttl_millis INTEGER
-) STRICT;
+const INIT = [
+  `CREATE TABLE route (
+     gid INTEGER PRIMARY KEY,
+     route BLOB NOT NULL UNIQUE,
+     epoch INTEGER NOT NULL,
+     write_key BLOB NOT NULL,
+     read_key BLOB NOT NULL,
+     admin_key BLOB NOT NULL,
+     recovery_key BLOB NOT NULL,
+     op_hash BLOB NOT NULL,
+     quota_bytes INTEGER NOT NULL,
+     retention TEXT NOT NULL CHECK (retention IN ('transit', 'durable', 'vault')),
+     ttl TEXT CHECK (ttl IN ('default', 'millis', 'never')),
+     ttl_millis INTEGER
+   ) STRICT`,
+  `CREATE TABLE head (
+     gid INTEGER PRIMARY KEY,
+     transit INTEGER NOT NULL,
+     position INTEGER NOT NULL,
+     lowest INTEGER NOT NULL,
+     kept INTEGER NOT NULL,
+     used_bytes INTEGER NOT NULL,
+     next_expiry_millis INTEGER,
+     chain BLOB NOT NULL
+   ) STRICT`,
+  `CREATE INDEX head_pending ON head (gid) WHERE transit = 1 AND kept > 0`,
+  `CREATE INDEX head_due ON head (next_expiry_millis) WHERE next_expiry_millis IS NOT NULL`,
+  `CREATE TABLE past_epoch (
+     gid INTEGER NOT NULL,
+     epoch INTEGER NOT NULL,
+     read_key BLOB NOT NULL,
+     position INTEGER NOT NULL,
+     chain BLOB NOT NULL,
+     millis INTEGER NOT NULL,
+     PRIMARY KEY (gid, epoch)
+   ) STRICT`,
+  `CREATE TABLE tag (
+     n INTEGER PRIMARY KEY,
+     gid INTEGER NOT NULL,
+     tag BLOB NOT NULL,
+     mark INTEGER NOT NULL,
+     seen_millis INTEGER NOT NULL,
+     UNIQUE (gid, tag)
+   ) STRICT`,
+  `CREATE TABLE envelope (
+     n INTEGER PRIMARY KEY,
+     gid INTEGER NOT NULL,
+     position INTEGER NOT NULL,
+     appended_millis INTEGER NOT NULL,
+     expires_millis INTEGER,
+     lane BLOB NOT NULL,
+     id BLOB NOT NULL,
+     bytes BLOB
+   ) STRICT`,
+  `CREATE INDEX envelope_by_id ON envelope (gid, substr(id, 1, 8))`,
+  `CREATE INDEX envelope_live ON envelope (gid, position, expires_millis, lane) WHERE bytes IS NOT NULL`,
+  `CREATE INDEX envelope_gone ON envelope (appended_millis) WHERE bytes IS NULL`,
+  `CREATE TABLE secret (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT`
+]
 
-CREATE TABLE head (
-  gid INTEGER PRIMARY KEY,
-  transit INTEGER NOT NULL,
-  position INTEGER NOT NULL,
-  lowest INTEGER NOT NULL,
-  kept INTEGER NOT NULL,
-  used_bytes INTEGER NOT NULL,
-  next_expiry_millis INTEGER,
-  chain BLOB NOT NULL
-) STRICT;
-CREATE INDEX head_pending ON head (gid) WHERE transit = 1 AND kept > 0;
-CREATE INDEX head_due ON head (next_expiry_millis) WHERE next_expiry_millis IS NOT NULL;
+const init = Effect.flatMap(
+  SqlClient,
+  (sql) => Effect.forEach(INIT, (statement) => sql.unsafe(statement), { discard: true })
+)
 
-CREATE TABLE past_epoch (
-  gid INTEGER NOT NULL,
-  epoch INTEGER NOT NULL,
-  read_key BLOB NOT NULL,
-  position INTEGER NOT NULL,
-  chain BLOB NOT NULL,
-  millis INTEGER NOT NULL,
-  PRIMARY KEY (gid, epoch)
-) STRICT;
-
-CREATE TABLE tag (
-  n INTEGER PRIMARY KEY,
-  gid INTEGER NOT NULL,
-  tag BLOB NOT NULL,
-  mark INTEGER NOT NULL,
-  seen_millis INTEGER NOT NULL,
-  UNIQUE (gid, tag)
-) STRICT;
-
-CREATE TABLE envelope (
-  n INTEGER PRIMARY KEY,
-  gid INTEGER NOT NULL,
-  position INTEGER NOT NULL,
-  appended_millis INTEGER NOT NULL,
-  expires_millis INTEGER,
-  lane BLOB NOT NULL,
-  id BLOB NOT NULL,
-  bytes BLOB
-) STRICT;
-CREATE INDEX envelope_by_id ON envelope (gid, substr(id, 1, 8));
-CREATE INDEX envelope_live ON envelope (gid, position, expires_millis, lane) WHERE bytes IS NOT NULL;
-CREATE INDEX envelope_gone ON envelope (appended_millis) WHERE bytes IS NULL;
-
-CREATE TABLE secret (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;
-`
-
-export const MIGRATIONS: ReadonlyArray<string> = [INIT]
+export const MIGRATIONS = { "0001_init": init }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { RelayStoreFailed } from "@sotto/core/relay/RelayStore"
+import * as NodeSqlClient from "@sotto/runtime-node/NodeSqlClient"
 import { type Sqlite, SqliteFailed } from "@sotto/runtime-node/NodeSqlite"
 import * as GroupCommit from "@sotto/runtime-node/relayStore/GroupCommit"
 import * as Cause from "effect/Cause"
@@ -18,6 +19,7 @@ const makeGroup = Effect.fnUntraced(function*(failing?: (transaction: number) =>
   const events: Array<string> = []
   let transactions = 0
   const sqlite: Sqlite = {
+    sql: yield* NodeSqlClient.make(database),
     database,
     path: ":memory:",
     transaction: (run) => {

@@ -1,8 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import { Limit } from "@sotto/schema/Limit"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import { bytes, entries, push, values } from "../kit/values.ts"
 import * as World from "../kit/World.ts"
 
@@ -138,6 +140,36 @@ layer(World.CryptoLive)("a device without a relay in reach", (it) => {
       const refused = yield* Effect.flip(push(full, "one too many"))
       assert.deepInclude(refused, { _tag: "OutboxFull", pending: Limit.outboxEntriesMax })
       assert.deepStrictEqual(yield* values(full), ["the last one"])
+    }))
+
+  it.effect("answers a push that comes alone without waiting for others", () =>
+    Effect.gen(function*() {
+      const world = yield* World.make
+      const a = yield* World.found(world, "a", [])
+      const before = yield* Clock.currentTimeMillis
+      yield* push(a.client(), "alone")
+      assert.isBelow((yield* Clock.currentTimeMillis) - before, Limit.flushMillis)
+    }))
+
+  it.effect("gives up to flush to a relay that does not answer after half a second", () =>
+    Effect.gen(function*() {
+      const world = yield* World.make
+      const relay = yield* world.makeRelay()
+      const a = yield* World.found(world, "a", [relay])
+      yield* a.client().settled
+      yield* a.freeze
+      yield* push(a.client(), "stranded")
+      const flushing = yield* Effect.forkChild(a.client().flush())
+      yield* TestClock.adjust(Limit.suspendFlushMillis - 1)
+      yield* World.settle
+      assert.isUndefined(flushing.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* Fiber.join(flushing), 1)
+      yield* a.crash
+      yield* a.heal
+      const again = yield* a.open
+      yield* again.settled
+      assert.strictEqual((yield* again.status.current).pending, 0)
     }))
 
   it.effect("leaves on request at once, and takes at most half a second to flush", () =>

@@ -4,6 +4,10 @@
  * Every operation that writes goes through one queue of short, synchronous transactions (`GroupCommit`): all appends that
  * wait together share one sync to disk, and no read falls between the statements of a write. Reads run at once and see
  * only what is durable.
+ *
+ * Its statements are prepared on the database itself: as `SqlClient` templates they take two to three times the CPU
+ * (measured: 16 µs for 7 of a point read, 9 µs more for each row of a small transaction), and a relay does little else.
+ * Its schema goes through `effect/sql`, as all of a device's store does.
  */
 import { Crypto } from "@sotto/core/Crypto"
 import { RelayStore, type RelayStoreFailed } from "@sotto/core/relay/RelayStore"

@@ -116,6 +116,19 @@ describe("NodeSqlClient", () => {
 })
 
 describe("NodeSqlite", () => {
+  it.effect("a commit is on disk when it answers: a log beside the file, synced at each commit", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const migrations = {
+        "0001_init": Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.asVoid(sql`CREATE TABLE a (n)`))
+      }
+      const { sql } = yield* NodeSqlite.open({ directory, applicationId: 7, migrations })
+      assert.deepStrictEqual(yield* sql`PRAGMA journal_mode`.values, [["wal"]])
+      assert.deepStrictEqual(yield* sql`PRAGMA synchronous`.values, [[2]])
+      assert.deepStrictEqual(yield* sql`PRAGMA foreign_keys`.values, [[1]])
+      assert.deepStrictEqual(yield* sql`PRAGMA application_id`.values, [[7]])
+    }))
+
   it.effect("steps of the schema that are missing are taken, all or none", () =>
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory

@@ -14,6 +14,6 @@ export const overNetwork = (relay: Relay.Relay["Service"], url: string): Relay.R
     Effect.scoped(Effect.gen(function*() {
       const transport = yield* Transport
       const far = yield* transport.connect({ url, key: relay.relayKey })
-      yield* Effect.raceFirst(pump(near, far), pump(far, near))
+      return yield* Effect.raceFirst(pump(near, far), pump(far, near))
     })).pipe(Effect.provide(NodeTransport.layer), Effect.ignore)
 })

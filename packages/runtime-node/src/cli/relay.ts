@@ -5,6 +5,8 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -86,6 +88,11 @@ const flags = {
   )
 }
 
+/** One JSON object a line on stderr, for whatever collects logs; readable lines for a person at a terminal. */
+const logs = Logger.layer([
+  process.stderr.isTTY ? Logger.consolePretty() : Logger.withConsoleError(Logger.formatJson)
+])
+
 /** Runs until it is interrupted; its end drains. */
 const serve = Effect.fnUntraced(function*(options: RelayServer.RelayServerOptions) {
   const running = yield* RelayServer.start(options)
@@ -120,7 +127,7 @@ export const relay = Command.make(
       ...Option.isNone(options.metricsPort) ? {} : { metrics: { port: options.metricsPort.value } }
     })
     return yield* served.pipe(
-      Effect.provide(NodeCrypto.layer),
+      Effect.provide(Layer.merge(NodeCrypto.layer, logs)),
       Effect.onInterrupt(() => emit({ type: "stopped" }))
     )
   })

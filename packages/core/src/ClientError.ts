@@ -65,11 +65,15 @@ export class RelaySilent extends Schema.TaggedError<RelaySilent>()("RelaySilent"
   }
 }
 
-/** The relay is in another epoch than this connection: it is made anew with that epoch's keys. */
-export class EpochMoved extends Schema.TaggedError<EpochMoved>()("EpochMoved", { epoch: Schema.Int }) {
+/** The relay is in another epoch than this connection: it is made anew with that epoch's keys, once they are here. */
+export class EpochMoved extends Schema.TaggedError<EpochMoved>()("EpochMoved", {
+  epoch: Schema.Int,
+  /** Whether this device has the keys. */
+  ready: Schema.Boolean
+}) {
   override get message() {
-    return `The space's keys changed (epoch ${this.epoch}). Nothing is lost; the connection is made anew with them, ` +
-      "as soon as this device has them."
+    const next = this.ready ? "The connection is made anew with them." : "This device does not have the new ones yet."
+    return `The space's keys changed (epoch ${this.epoch}). ${next} What you wrote is kept on this device.`
   }
 }
 

@@ -147,6 +147,8 @@ export const Limit = {
   outboxEntriesMax: 100_000,
   /** Entries that are kept though they failed a check. */
   quarantineEntriesMax: 10_000,
+  /** Bytes of those that may still be accepted, all together. */
+  quarantineBytesMax: 256 * 1024 * 1024,
   // Passwords
   /** Argon2id memory, least. */
   passwordMemoryKibMin: 19 * 1024,

@@ -34,7 +34,7 @@ import * as Misconduct from "./Misconduct.ts"
 export interface Attachment {
   readonly attached: Attached
   readonly epoch: EpochKeys
-  /** Whether entries can be pushed: the relay is in the epoch that this device writes in. */
+  /** Whether entries can be pushed: the relay is in this epoch, and not beyond it. Those of later ones have to wait. */
   readonly writable: boolean
   readonly events: ReadonlyArray<ClientEvent>
 }
@@ -229,6 +229,5 @@ const note = Effect.fnUntraced(function*(
     })
   )
   if (caught !== undefined) return yield* caught
-  const writable = attached.epoch === epoch.epoch && epoch.epoch === currentEpoch(journal.books().state).epoch
-  return { attached, epoch, writable, events }
+  return { attached, epoch, writable: attached.epoch === epoch.epoch, events }
 })

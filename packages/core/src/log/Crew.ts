@@ -31,6 +31,7 @@ import * as Inbox from "./Inbox.ts"
 import type { Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Misconduct from "./Misconduct.ts"
+import * as Places from "./Places.ts"
 import * as Presence from "./Presence.ts"
 import * as Pump from "./Pump.ts"
 import * as RelayKeeper from "./RelayKeeper.ts"
@@ -133,6 +134,7 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
       return Effect.asVoid(FiberMap.run(fibers, hex, Effect.provideContext(keeper.run, context)))
     }
     yield* Effect.forkScoped(lookNowAndThen(bridge))
+    yield* Effect.forkScoped(sweepNowAndThen(bridge))
     yield* Effect.addFinalizer(() => flush(bridge))
     return {
       start: Effect.gen(function*() {
@@ -192,6 +194,18 @@ const lookNowAndThen = (bridge: Bridge): Effect.Effect<never> =>
     yield* Effect.sleep(CLOCK_LOOK_MILLIS)
     yield* lookAgain(bridge)
   }))
+
+/** Sweeps at the start, and whenever the relays in use have changed. */
+const sweepNowAndThen = ({ journal }: Bridge): Effect.Effect<never> => {
+  const numbers = () => [...journal.books().bookByHex.values()].map(({ number }) => number).join()
+  return Effect.forever(Effect.gen(function*() {
+    const swept = numbers()
+    yield* Places.sweep(journal).pipe(
+      Effect.catch((error) => Effect.logWarning(`places were not swept: ${error.message}`))
+    )
+    yield* Signal.until(journal.changed, () => numbers() === swept ? undefined : true)
+  }))
+}
 
 const isAhead = ({ journal }: Bridge): boolean => {
   for (const { reason } of journal.books().waitingByHex.values()) if (reason === "clock") return true

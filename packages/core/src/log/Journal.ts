@@ -42,6 +42,7 @@ export interface Aside {
   readonly reason: Reason | null
   /** Whether its chain holds it, opened. The others wait for a key, or were waiting when the books were read. */
   readonly held: boolean
+  readonly sizeBytes: number
 }
 
 /** Everything that a change is worked out from. Immutable. */
@@ -181,26 +182,44 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
 // -- reading everything back -------------------------------------------------------------------------------------------
 
 const SCAN_ROWS = 512
+/** Rows that hold envelopes: a page of them has to fit memory also when all are as large as they may be. */
+const SCAN_ENVELOPES = 16
 
-/** Every row of a table, page by page. */
+/** A row and its key. */
+export interface Row<K, A> {
+  readonly key: K
+  readonly row: A
+}
+
+/** Of every row of a table, what `pick` takes of it, page by page. */
+const collect = <K, A, B>(
+  store: Store["Service"],
+  table: Ledger.Table<K, A>,
+  options: { readonly within?: Uint8Array; readonly limit: number; readonly pick: (row: Row<K, A>) => B }
+): Effect.Effect<ReadonlyArray<B>, StoreFailed> =>
+  Effect.gen(function*() {
+    const { limit, pick, within } = options
+    const all: Array<B> = []
+    let after: K | undefined
+    while (true) {
+      const page: ReadonlyArray<Row<K, A>> = yield* table.scan(store, {
+        limit,
+        ...(within === undefined ? {} : { within }),
+        ...(after === undefined ? {} : { after })
+      })
+      for (const row of page) all.push(pick(row))
+      after = page.at(-1)?.key
+      if (page.length < limit) return all
+    }
+  })
+
+/** Every row of a table of small rows. */
 export const scanAll = <K, A>(
   store: Store["Service"],
   table: Ledger.Table<K, A>,
   within?: Uint8Array
-): Effect.Effect<ReadonlyArray<{ readonly key: K; readonly row: A }>, StoreFailed> =>
-  Effect.gen(function*() {
-    const all: Array<{ readonly key: K; readonly row: A }> = []
-    while (true) {
-      const after = all.at(-1)?.key
-      const page = yield* table.scan(store, {
-        limit: SCAN_ROWS,
-        ...(within === undefined ? {} : { within }),
-        ...(after === undefined ? {} : { after })
-      })
-      all.push(...page)
-      if (page.length < SCAN_ROWS) return all
-    }
-  })
+): Effect.Effect<ReadonlyArray<Row<K, A>>, StoreFailed> =>
+  collect(store, table, { limit: SCAN_ROWS, pick: (row) => row, ...(within === undefined ? {} : { within }) })
 
 const damaged = (detail: string) => new StoreFailed({ reason: "corrupt", operation: "read the books", detail })
 
@@ -225,13 +244,17 @@ const load = Effect.fnUntraced(function*(options: Options) {
     unsent.set(number, new Set(rows.map(({ key }) => key.ordinal)))
   }
   const deferred = (yield* scanAll(store, Ledger.deferred)).map(({ row }) => row)
-  const refused = yield* scanAll(store, Ledger.refused)
-  const oldestFirst = [...refused].sort((a, b) => a.row.sinceMillis - b.row.sinceMillis)
+  const refused = yield* collect(store, Ledger.refused, {
+    limit: SCAN_ENVELOPES,
+    pick: ({ key: id, row: { sinceMillis } }) => ({ id, sinceMillis })
+  })
+  const oldestFirst = [...refused].sort((a, b) => a.sinceMillis - b.sinceMillis)
   const chains = Chain.fromStored(yield* readChains(store))
-  const waitingByHex = new Map<string, Aside>()
-  for (const { key: id, row } of yield* scanAll(store, Ledger.waiting)) {
-    waitingByHex.set(Bytes.toHex(id), { id, reason: row.reason, held: false })
-  }
+  const waiting = yield* collect(store, Ledger.waiting, {
+    limit: SCAN_ENVELOPES,
+    pick: ({ key: id, row: { reason, sizeBytes } }): Aside => ({ id, reason, sizeBytes, held: false })
+  })
+  const waitingByHex = new Map(waiting.map((aside) => [Bytes.toHex(aside.id), aside]))
   const books: Books = {
     state,
     meta,
@@ -239,7 +262,7 @@ const load = Effect.fnUntraced(function*(options: Options) {
     bookByHex,
     waitingByHex,
     deferred,
-    refused: oldestFirst.map(({ key }) => key)
+    refused: oldestFirst.map(({ id }) => id)
   }
   const loaded: Loaded = { books, unsent }
   return loaded

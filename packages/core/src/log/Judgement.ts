@@ -22,7 +22,7 @@ import * as Directory from "./Directory.ts"
 import type { Aside, Books, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
 import * as MemberLog from "./MemberLog.ts"
-import { isWaiting } from "./Quarantine.ts"
+import { isWaiting, type Reason } from "./Quarantine.ts"
 import * as Restore from "./Restore.ts"
 import * as Sealing from "./Sealing.ts"
 
@@ -100,6 +100,7 @@ const stored = Effect.fnUntraced(function*(
 /** One judgement under way. Owned by `judge`. */
 class Hearing {
   readonly journal: Journal
+  readonly books: Books
   readonly nowMillis: number
   readonly candidateByHex = new Map<string, Candidate>()
   readonly asideByHex = new Map<string, Aside>()
@@ -114,6 +115,7 @@ class Hearing {
 
   constructor(journal: Journal, books: Books, nowMillis: number) {
     this.journal = journal
+    this.books = books
     this.nowMillis = nowMillis
     this.chains = books.chains
     this.known = books
@@ -128,7 +130,7 @@ class Hearing {
       this.opened.push(opened.success)
       return [opened.success]
     }
-    this.asideByHex.set(hex, { id: candidate.id, reason: opened.failure.reason, held: false })
+    this.aside(candidate.id, opened.failure.reason, false)
     return []
   }
 
@@ -139,6 +141,12 @@ class Hearing {
     )
   }
 
+  aside(id: EnvelopeId, reason: Reason | null, held: boolean): void {
+    const hex = Bytes.toHex(id)
+    const sizeBytes = this.candidateByHex.get(hex)?.envelope.length ?? this.books.waitingByHex.get(hex)?.sizeBytes ?? 0
+    this.asideByHex.set(hex, { id, reason, held, sizeBytes })
+  }
+
   take({ accepted, chains, changed, duplicates, pending, quarantined }: Chain.Outcome): void {
     this.chains = chains
     for (const key of changed) this.changed.add(key)
@@ -146,10 +154,8 @@ class Hearing {
       this.accepted.push(opened)
       this.asideByHex.delete(Bytes.toHex(opened.id))
     }
-    for (const { id } of pending) this.asideByHex.set(Bytes.toHex(id), { id, reason: null, held: true })
-    for (const { error, opened: { id } } of quarantined) {
-      this.asideByHex.set(Bytes.toHex(id), { id, reason: error.reason, held: error.waiting })
-    }
+    for (const { id } of pending) this.aside(id, null, true)
+    for (const { error, opened: { id } } of quarantined) this.aside(id, error.reason, error.waiting)
     for (const { id } of duplicates) {
       this.asideByHex.delete(Bytes.toHex(id))
       this.copies.add(Bytes.toHex(id))
@@ -224,14 +230,16 @@ class Record {
   /** What is not accepted is kept, with its reason, and told of the first time. */
   setAside(aside: Aside, { envelope, position, relay }: Candidate): void {
     const { id, reason } = aside
-    const row = { reason, relay, position, sinceMillis: this.hearing.nowMillis, envelope }
+    const sizeBytes = envelope.length
+    const row = { reason, relay, position, sinceMillis: this.hearing.nowMillis, sizeBytes, envelope }
     if (reason === null || isWaiting(reason)) {
       this.waitingByHex.set(Bytes.toHex(id), aside)
       this.writes.push(Ledger.waiting.put(id, row), Ledger.known.put(id, { _tag: "Waiting" }))
     } else {
       this.takeOut(id)
       this.refused.push(id)
-      this.writes.push(Ledger.refused.put(id, row), Ledger.known.put(id, { _tag: "Refused" }))
+      const kept = sizeBytes > REFUSED_BYTES_MAX ? { ...row, envelope: Bytes.EMPTY } : row
+      this.writes.push(Ledger.refused.put(id, kept), Ledger.known.put(id, { _tag: "Refused" }))
     }
     if (reason !== null) this.events.push({ _tag: "Quarantined", id, reason, waiting: isWaiting(reason) })
   }
@@ -262,6 +270,15 @@ class Record {
   }
 }
 
+/** An envelope above this is not kept once it is refused. */
+const REFUSED_BYTES_MAX = 16 * 1024
+
+const isCrowded = (waitingByHex: ReadonlyMap<string, Aside>): boolean => {
+  let sizeBytes = 0
+  for (const aside of waitingByHex.values()) sizeBytes += aside.sizeBytes
+  return waitingByHex.size > Limit.quarantineEntriesMax || sizeBytes > Limit.quarantineBytesMax
+}
+
 const record = Effect.fnUntraced(function*(
   journal: Journal,
   before: Books,
@@ -277,7 +294,7 @@ const record = Effect.fnUntraced(function*(
   record.dropCopies()
   for (const aside of record.newlyAside()) record.setAside(aside, yield* record.rowOf(aside.id))
   const { waitingByHex } = record
-  if (waitingByHex.size > Limit.quarantineEntriesMax && waitingByHex.size > before.waitingByHex.size) {
+  if (isCrowded(waitingByHex) && waitingByHex.size > before.waitingByHex.size) {
     return yield* new QuarantineFull({ waiting: before.waitingByHex.size })
   }
   const healed = accepted.filter(isHealed).length

@@ -139,6 +139,8 @@ const AsideRow = Schema.Struct({
   relay: RelayNumber,
   position: Position,
   sinceMillis: uint(),
+  sizeBytes: uint(),
+  /** Empty for one that was refused and is large: what it held does not matter any more. */
   envelope: boundedBytes(Limit.envelopeBytesMax)
 })
 export type AsideRow = typeof AsideRow.Type

@@ -55,7 +55,7 @@ export const applyOps = (
 }
 
 /** The state with the keys of every epoch that was wrapped to this device. */
-const openEpochs = (
+export const openEpochs = (
   crypto: CryptoService,
   identity: DeviceIdentity,
   before: SpaceState.SpaceState

@@ -35,6 +35,7 @@ import { type Cursor, Ordinal } from "./Cursor.ts"
 import * as Directory from "./Directory.ts"
 import type { Books, Change, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
+import * as MemberLog from "./MemberLog.ts"
 
 /** Pushes that may stand in line. */
 const QUEUED_MAX = 4096
@@ -266,7 +267,12 @@ const appendMember = Effect.fnUntraced(function*(
   gossip: Gossip,
   op: MemberOp
 ): Effect.fn.Return<Change<Receipt>, AppendFailed | MembershipRefused | KeystoreFailed> {
-  const state = yield* Effect.fromResult(SpaceState.applyOp(journal.crypto, before.state, op))
+  const { crypto, identity } = journal
+  const state = MemberLog.openEpochs(
+    crypto,
+    identity,
+    yield* Effect.fromResult(SpaceState.applyOp(crypto, before.state, op))
+  )
   const transaction: Batch.Transaction = [{ collection: "", key: "", parents: [], action: { _tag: "Control", op } }]
   const change = yield* append(journal, before, gossip, [transaction])
   const [receipt] = change.value

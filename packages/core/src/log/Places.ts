@@ -1,6 +1,10 @@
-/** Where accepted entries stand at relays, as it becomes known: by an acknowledgement, or by seeing them in a log. */
+/**
+ * Where entries stand at relays, as it becomes known: by an acknowledgement, or by seeing them in a log. What was noted of
+ * a relay that is not in use any more, or that was taken up anew under another number, is swept away in the background.
+ */
 import type { Position } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
+import type { KeystoreFailed } from "../Keystore.ts"
 import type { StoreFailed, Write } from "../Store.ts"
 import type { Ordinal } from "./Cursor.ts"
 import type { Book, Books, Journal } from "./Journal.ts"
@@ -41,3 +45,23 @@ export const learned = (
   markSent(number, ordinal)
   stored(ordinal, { relay, position })
 }
+
+const SWEEP_ROWS = 512
+
+/** Deletes what is noted under numbers that no relay has, in small commits. */
+export const sweep = Effect.fnUntraced(function*(
+  journal: Pick<Journal, "books" | "store" | "update">
+): Effect.fn.Return<void, StoreFailed | KeystoreFailed> {
+  const { bookByHex, meta } = journal.books()
+  const current = new Set<number>([...bookByHex.values()].map(({ number }) => number))
+  for (let number = 1; number <= meta.relays; number++) {
+    if (current.has(number)) continue
+    const within = Ledger.withinRelay(Ledger.RelayNumber.make(number))
+    while (true) {
+      const rows = yield* Ledger.placed.scan(journal.store, { within, limit: SWEEP_ROWS })
+      if (rows.length === 0) break
+      const writes = rows.map(({ key }) => Ledger.placed.remove(key))
+      yield* journal.update((books) => Effect.succeed({ books, writes, value: undefined }))
+    }
+  }
+})

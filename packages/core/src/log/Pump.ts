@@ -8,8 +8,9 @@
  *    the relay knows it by its id.
  */
 import * as Bytes from "@sotto/schema/Bytes"
+import * as Envelope from "@sotto/schema/Envelope"
 import type { Head } from "@sotto/schema/Head"
-import { Position, type RelayKey } from "@sotto/schema/Id"
+import { type Epoch, Position, type RelayKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import type { GrantedLimits } from "@sotto/schema/Relay"
 import * as Effect from "effect/Effect"
@@ -46,25 +47,28 @@ export interface Load {
 /** Bytes of a push frame beside its envelopes, and of each envelope's own length. */
 const FRAME_BYTES = 32
 const ENVELOPE_FRAME_BYTES = 5
-const SCAN_ROWS = 64
+/** Rows that are looked at together: they hold envelopes, of which a push may hold one. */
+const SCAN_ROWS = 16
 
 /** How many entries a relay still has to be sent. */
 export const pendingOf = (journal: Journal, { mark, number }: Book): number =>
   journal.unsent(number).size + Math.max(0, mark.offerUntil - mark.offered)
 
-/** The next entries for a relay; undefined when there are none. `skipped` were refused for good on this connection. */
-export const next = (
-  journal: Journal,
-  book: Book,
-  limits: GrantedLimits,
-  skipped: ReadonlySet<number>
-): Effect.Effect<Load | undefined, StoreFailed> =>
-  book.mark.offered < book.mark.offerUntil
-    ? nextOffered(journal, book, limits)
-    : nextOfOutbox(journal, book, limits, skipped)
+/** What a relay takes on this connection. */
+export interface Grant {
+  readonly limits: GrantedLimits
+  /** The epoch that it is in: entries of later ones wait, and what comes after them. */
+  readonly epoch: Epoch
+  /** Ordinals that were refused for good on this connection. */
+  readonly skipped: ReadonlySet<number>
+}
 
-const nextOffered = Effect.fnUntraced(function*({ store }: Journal, { mark, number }: Book, limits: GrantedLimits) {
-  const load = new Loading(number, limits)
+/** The next entries for a relay; undefined when there are none. */
+export const next = (journal: Journal, book: Book, grant: Grant): Effect.Effect<Load | undefined, StoreFailed> =>
+  book.mark.offered < book.mark.offerUntil ? nextOffered(journal, book, grant) : nextOfOutbox(journal, book, grant)
+
+const nextOffered = Effect.fnUntraced(function*({ store }: Journal, { mark, number }: Book, grant: Grant) {
+  const load = new Loading(number, grant)
   let after = mark.offered
   while (after < mark.offerUntil && !load.full) {
     const rows = yield* Ledger.entry.scan(store, { after, limit: SCAN_ROWS })
@@ -75,19 +79,14 @@ const nextOffered = Effect.fnUntraced(function*({ store }: Journal, { mark, numb
     if (taken >= 0) after = offered[taken - 1]?.key ?? after
     else after = offered.length < SCAN_ROWS ? mark.offerUntil : offered.at(-1)?.key ?? mark.offerUntil
   }
-  return load.take(after)
+  return after === mark.offered ? undefined : load.take(after)
 })
 
 /** The journal knows which entries are unsent, in their order: nothing is read but those that are sent. */
-const nextOfOutbox = Effect.fnUntraced(function*(
-  { store, unsent }: Journal,
-  { number }: Book,
-  limits: GrantedLimits,
-  skipped: ReadonlySet<number>
-) {
-  const load = new Loading(number, limits)
+const nextOfOutbox = Effect.fnUntraced(function*({ store, unsent }: Journal, { number }: Book, grant: Grant) {
+  const load = new Loading(number, grant)
   for (const unsentOrdinal of unsent(number)) {
-    if (skipped.has(unsentOrdinal)) continue
+    if (grant.skipped.has(unsentOrdinal)) continue
     const ordinal = Ordinal.make(unsentOrdinal)
     const entry = yield* Ledger.entry.get(store, ordinal)
     if (entry !== undefined && !load.add({ ordinal, envelope: entry.envelope, from: entry.relay })) break
@@ -95,18 +94,24 @@ const nextOfOutbox = Effect.fnUntraced(function*(
   return load.isEmpty ? undefined : load.take(null)
 })
 
+/** The epoch in an envelope's header. What is accepted has one. */
+const epochOf = (envelope: Uint8Array): number => {
+  const parsed = Envelope.parse(envelope)
+  return Result.isSuccess(parsed) ? parsed.success.header.epoch : 0
+}
+
 /** One push being filled. */
 class Loading {
   readonly number: Ledger.RelayNumber
-  readonly limits: GrantedLimits
+  readonly grant: Grant
   readonly items: Array<Item> = []
   readonly tooLarge: Array<Item> = []
   sizeBytes = FRAME_BYTES
   full = false
 
-  constructor(number: Ledger.RelayNumber, limits: GrantedLimits) {
+  constructor(number: Ledger.RelayNumber, grant: Grant) {
     this.number = number
-    this.limits = limits
+    this.grant = grant
   }
 
   get isEmpty(): boolean {
@@ -115,13 +120,18 @@ class Loading {
 
   /** Whether it was taken up, or noted as too large; otherwise the push is full. */
   add(item: Item): boolean {
+    const { limits } = this.grant
     const { length } = item.envelope
-    if (length > this.limits.envelopeBytesMax) {
+    if (epochOf(item.envelope) > this.grant.epoch) {
+      this.full = true
+      return false
+    }
+    if (length > limits.envelopeBytesMax) {
       this.tooLarge.push(item)
       return true
     }
     const sizeBytes = this.sizeBytes + length + ENVELOPE_FRAME_BYTES
-    const countMax = Math.min(this.limits.pushEnvelopesMax, Limit.pushEnvelopesMax)
+    const countMax = Math.min(limits.pushEnvelopesMax, Limit.pushEnvelopesMax)
     this.full = sizeBytes > Limit.messageBytesMax || this.items.length >= countMax
     if (this.full) return false
     this.items.push(item)

@@ -48,7 +48,8 @@ export interface QuarantinedEnvelope {
   readonly sizeBytes: number
 }
 
-const PAGE_ROWS = 256
+/** A page of entries has to fit memory also when all are as large as they may be. */
+const PAGE_ROWS = 64
 
 const START = Ordinal.make(0)
 
@@ -198,7 +199,7 @@ export const quarantine = (journal: Journal): Effect.Effect<ReadonlyArray<Quaran
             reason,
             waiting: isWaiting(reason),
             sinceMillis: row.sinceMillis,
-            sizeBytes: row.envelope.length,
+            sizeBytes: row.sizeBytes,
             ...(position === undefined ? {} : { position })
           }]
         })

@@ -162,13 +162,14 @@ const CAUGHT: Failure = {
 
 /** One session; undefined when it ended because the app paused. */
 const session = (
-  { book, relay, set, shared, state }: Keeping
+  { book, relay, set, shared, state, woken }: Keeping
 ): Effect.Effect<Ended | undefined, never, Transport | Crypto> => {
   const { journal } = shared
   const listener: RelaySession.Listener = {
-    attached: (session) =>
+    attached: (session, writable) =>
       Effect.andThen(
-        set({ session, phase: "catching-up", failure: null, failures: 0 }),
+        // Without the current epoch's key it was no success: the next tries come further and further apart.
+        set({ session, phase: "catching-up", failure: null, ...(writable ? { failures: 0 } : {}) }),
         shared.events([{ _tag: "Connected", relay }])
       ),
     caughtUp: (position) =>
@@ -183,6 +184,7 @@ const session = (
         : set({ failure: error === null ? null : failureOf(error, true) }),
     presence: shared.presence,
     last: () => shared.last(relay),
+    poked: woken,
     readFirst: () => !state.everCaughtUp
   }
   const interrupted = Signal.until(
@@ -219,10 +221,7 @@ const pauseAfter = Effect.fnUntraced(function*(
   const stops = isFinal(ended)
   const failure = failureOf(ended, !stops)
   // The keys of the next epoch are there: nothing went wrong.
-  if (ended._tag === "EpochMoved" && state.failures === 0) {
-    state.failures = 1
-    return
-  }
+  if (ended._tag === "EpochMoved" && ended.ready && state.failures === 0) return
   state.failures++
   if (stops) {
     yield* set({ phase: "stopped", failure, retryAtMillis: null })

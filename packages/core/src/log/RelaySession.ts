@@ -18,7 +18,7 @@ import type { Head } from "@sotto/schema/Head"
 import type { Position, RelayKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import type { Attached } from "@sotto/schema/Relay"
-import { EnvelopeTooLarge, fromRefusal, type RelayError, ShuttingDown } from "@sotto/schema/RelayError"
+import { DeviceRevoked, EnvelopeTooLarge, fromRefusal, type RelayError, ShuttingDown } from "@sotto/schema/RelayError"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -30,6 +30,7 @@ import { EpochMoved, type QuarantineFull, RelaySilent, UnknownRelay } from "../C
 import type { Crypto, EntropyUnavailable } from "../Crypto.ts"
 import * as Signal from "../internal/signal.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
+import { memberOf } from "../space/Membership.ts"
 import { currentEpoch } from "../space/SpaceState.ts"
 import { type ClientEvent, failureOf } from "../Status.ts"
 import type { StoreFailed } from "../Store.ts"
@@ -58,7 +59,8 @@ export type SessionEnded =
 
 /** What a session tells whoever runs it. */
 export interface Listener {
-  readonly attached: (session: Session) => Effect.Effect<void>
+  /** `writable`: with the key of the epoch that the relay is in. */
+  readonly attached: (session: Session, writable: boolean) => Effect.Effect<void>
   /** Everything that the relay has is here. */
   readonly caughtUp: (position: Position) => Effect.Effect<void>
   readonly events: (events: ReadonlyArray<ClientEvent>) => Effect.Effect<void>
@@ -67,6 +69,8 @@ export interface Listener {
   readonly presence: (envelope: Uint8Array) => Effect.Effect<void>
   /** Whether no other relay may still bring what is missing here. */
   readonly last: () => boolean
+  /** Raised when the app wants to know at once whether the relay is still there. */
+  readonly poked: Signal.Signal
   /** Whether to wait with sending until everything is here: the first time after a start. */
   readonly readFirst: () => boolean
 }
@@ -134,7 +138,7 @@ export const run: (
       publish: (envelope) => send(live, { _tag: "Publish", handle: handleOf(live), envelope }),
       acknowledge: acknowledge(live),
       sync: sync(live)
-    })
+    }, attachment.writable)
     const { mark } = yield* bookOf(journal, relay)
     yield* send(live, {
       _tag: "Subscribe",
@@ -205,9 +209,18 @@ const dispatch = (
     case "GoAway":
       return Effect.fail(new ShuttingDown({ retryAfterMillis: frame.retryAfterMillis }))
     case "EpochChanged":
-      return Effect.fail(new EpochMoved({ epoch: frame.epoch }))
+      return Effect.flatMap(epochMoved(live, frame.epoch), Effect.fail)
   }
 }
+
+/** With the next epoch's keys, the connection is made anew; without them, this device waits for them, or is out. */
+const epochMoved = ({ attachment, journal }: Live, epoch: number): Effect.Effect<EpochMoved | DeviceRevoked> =>
+  Effect.sync(() => {
+    const { state } = journal.books()
+    const own = memberOf(state.membership, journal.identity.id)
+    if (own !== undefined && own.removed !== null) return new DeviceRevoked()
+    return new EpochMoved({ epoch, ready: currentEpoch(state).epoch > attachment.epoch.epoch })
+  })
 
 const answered = <A>(
   waitingByRequest: Map<number, A>,
@@ -276,9 +289,11 @@ const pump = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, Se
   if (listener.readFirst()) yield* Signal.until(live.changed, () => live.caughtUp ? true : undefined)
   while (true) {
     const seen = journal.changed.version()
-    const { epoch } = currentEpoch(journal.books().state)
-    if (epoch !== attachment.epoch.epoch) return yield* new EpochMoved({ epoch })
-    const load = yield* Pump.next(journal, yield* bookOf(journal, relay), attachment.attached.limits, skipped)
+    const load = yield* Pump.next(journal, yield* bookOf(journal, relay), {
+      limits: attachment.attached.limits,
+      epoch: attachment.epoch.epoch,
+      skipped
+    })
     if (load === undefined) yield* journal.changed.after(seen)
     else yield* deliver(live, load, skipped)
   }
@@ -378,16 +393,17 @@ const acknowledging = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<
   }
 })
 
-/** A ping when nothing came for a while; nothing after it either ends the session. */
+/** A ping when nothing came for a while, or when the app asks; nothing after it either ends the session. */
 const keepAlive = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, SessionEnded> {
+  const { poked } = live.listener
   while (true) {
     const { heard } = live
-    yield* Effect.sleep(Limit.keepAliveMillis)
-    if (live.heard !== heard) continue
+    const seen = poked.version()
+    yield* Effect.raceFirst(Effect.sleep(Limit.keepAliveMillis), poked.after(seen))
+    if (live.heard !== heard && poked.version() === seen) continue
+    const before = live.heard
     yield* send(live, { _tag: "Ping", request: ++live.request })
     yield* Effect.sleep(Limit.handshakeStepMillis)
-    if (live.heard === heard) {
-      return yield* new RelaySilent({ millis: Limit.keepAliveMillis + Limit.handshakeStepMillis })
-    }
+    if (live.heard === before) return yield* new RelaySilent({ millis: Limit.handshakeStepMillis })
   }
 })

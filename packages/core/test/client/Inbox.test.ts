@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Inbox from "@sotto/core/log/Inbox"
 import * as Ledger from "@sotto/core/log/Ledger"
+import * as Reader from "@sotto/core/log/Reader"
 import * as Membership from "@sotto/core/space/Membership"
 import * as Rekey from "@sotto/core/space/Rekey"
 import * as SpaceState from "@sotto/core/space/SpaceState"
@@ -239,6 +240,7 @@ describe("a page", () => {
         relay,
         position: Position.make(1),
         sinceMillis: 0,
+        sizeBytes: 1,
         envelope: Uint8Array.of(1)
       }
       const id = (n: number) => EnvelopeId.make(new Uint8Array(32).fill(n & 0xff).fill(n >>> 8, 16))
@@ -249,6 +251,37 @@ describe("a page", () => {
       const refused = yield* Effect.flip(b.accept(b.relay.place(seal().bytes)))
       assert.strictEqual(refused._tag, "QuarantineFull")
       assert.strictEqual([...b.journal().books().bookByHex.values()][0]?.mark.cursor, 0)
+    }))
+
+  it.effect("is not taken either when what waits would take more room than it may", () =>
+    Effect.gen(function*() {
+      const { bench: b, crypto, host } = yield* bench("large")
+      const { seal } = hand(crypto, join(crypto, host, "late").guest.state, join(crypto, host, "later").guest.identity)
+      const row = {
+        reason: "epoch-unknown" as const,
+        relay: Ledger.RelayNumber.make(1),
+        position: Position.make(1),
+        sinceMillis: 0,
+        sizeBytes: Limit.quarantineBytesMax,
+        envelope: Uint8Array.of(1)
+      }
+      yield* b.store.commit([Ledger.waiting.put(EnvelopeId.make(new Uint8Array(32)), row)])
+      yield* b.reopen
+      const refused = yield* Effect.flip(b.accept(b.relay.place(seal().bytes)))
+      assert.strictEqual(refused._tag, "QuarantineFull")
+    }))
+
+  it.effect("keeps the reason of a large envelope that is refused, and not the envelope", () =>
+    Effect.gen(function*() {
+      const { bench: b, crypto } = yield* bench("large and wrong")
+      const foreign = makeSpace("another space altogether")
+      const ops = [put("a", "", crypto.random(40_000))]
+      const { bytes } = hand(foreign.crypto, foreign.state, foreign.identity).seal({ ops })
+      yield* b.accept(b.relay.place(bytes))
+      const [kept] = yield* Reader.quarantine(b.journal())
+      assert.deepInclude(kept, { reason: "commitment", sizeBytes: bytes.length, waiting: false })
+      const rows = yield* Ledger.refused.scan(b.store, { limit: 10 })
+      assert.deepStrictEqual(rows.map(({ row }) => row.envelope.length), [0])
     }))
 
   it.effect("leaves no value in the open at rest", () =>

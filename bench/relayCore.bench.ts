@@ -110,8 +110,7 @@ const withClients = <A>(work: Work, measure: (start: () => void, done: Promise<v
         return measured
       }).pipe(
         Effect.scoped,
-        Effect.provide(Layer.mergeAll(store, Hints.layerLocal)),
-        Effect.provide(NodeCrypto.layer),
+        Effect.provide(Layer.mergeAll(store, Hints.layerLocal).pipe(Layer.provideMerge(NodeCrypto.layer))),
         Effect.provideService(References.MinimumLogLevel, "Error")
       )
     ))

@@ -98,6 +98,11 @@ export type ClientEvent =
    * They are kept; `reissued` entries that it had written meanwhile got new places after them.
    */
   | { readonly _tag: "Restored"; readonly adopted: number; readonly reissued: number }
+  /**
+   * Entries that `entries` had given out are not part of the log any more: their author was removed before it wrote them.
+   * They are listed in the quarantine.
+   */
+  | { readonly _tag: "Retracted"; readonly ids: ReadonlyArray<EnvelopeId> }
   | { readonly _tag: "MemberAdded"; readonly device: DeviceId; readonly label: string }
   | { readonly _tag: "MemberRemoved"; readonly device: DeviceId }
   | { readonly _tag: "EpochOpened"; readonly epoch: Epoch }

@@ -18,6 +18,7 @@ import type { StoreFailed, Write } from "../Store.ts"
 import * as Chain from "./Chain.ts"
 import * as ChainLink from "./ChainLink.ts"
 import { Ordinal } from "./Cursor.ts"
+import * as Cutoff from "./Cutoff.ts"
 import * as Directory from "./Directory.ts"
 import type { Aside, Books, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
@@ -75,6 +76,7 @@ export const judge = Effect.fnUntraced(function*(
     if (page.length > 0) hearing.take(yield* Chain.feed(context, hearing.chains, page))
     if (again) hearing.take(yield* Chain.feed(context, hearing.chains, []))
     if (!hearing.learn(from)) break
+    yield* hearing.cut()
     again = true
     const sealed = yield* stored(journal, books, ({ held, reason }) => !held && reason === "epoch-unknown")
     fresh = [...sealed, ...hearing.unopened()]
@@ -110,6 +112,7 @@ class Hearing {
   readonly opened: Array<Sealing.OpenedEnvelope> = []
   readonly changed = new Set<string>()
   readonly takenBack: Array<Restore.TakenBack> = []
+  readonly retracted: Array<Cutoff.Retraction> = []
   chains: Chain.Chains
   known: MemberLog.Known
 
@@ -160,6 +163,24 @@ class Hearing {
       this.asideByHex.delete(Bytes.toHex(id))
       this.copies.add(Bytes.toHex(id))
     }
+  }
+
+  /** Takes back what stands after the cut-offs that the members have now. */
+  cut(): Effect.Effect<void, StoreFailed> {
+    const { state } = this.known
+    const after = this.accepted.filter((opened) => Cutoff.isAfter(state, this.journal.identity.id, opened))
+    return Effect.map(
+      Cutoff.retract(this.journal, state, this.chains, after.length),
+      ({ chains, changed, entries }) => {
+        this.chains = chains
+        for (const key of changed) this.changed.add(key)
+        this.retracted.push(...entries)
+        for (const opened of after) {
+          this.accepted.splice(this.accepted.indexOf(opened), 1)
+          this.aside(opened.id, "cutoff", false)
+        }
+      }
+    )
   }
 
   /** Applies what entries accepted since `from` say about members; whether that changed anything. */
@@ -244,6 +265,12 @@ class Record {
     if (reason !== null) this.events.push({ _tag: "Quarantined", id, reason, waiting: isWaiting(reason) })
   }
 
+  /** Takes an entry out of the log. */
+  retract({ id, ordinal, row: { envelope, position, relay } }: Cutoff.Retraction): void {
+    this.writes.push(Ledger.entry.remove(ordinal), Ledger.place.remove(ordinal))
+    this.setAside({ id, reason: "cutoff", held: false, sizeBytes: envelope.length }, { id, envelope, position, relay })
+  }
+
   /** Copies of what is there: nothing of them is kept. */
   dropCopies(): void {
     for (const hex of this.hearing.copies) {
@@ -292,6 +319,7 @@ const record = Effect.fnUntraced(function*(
     typeof before.waitingByHex.get(Bytes.toHex(id))?.reason === "string"
   for (const opened of accepted) record.accept(opened, yield* record.rowOf(opened.id))
   record.dropCopies()
+  for (const retraction of hearing.retracted) record.retract(retraction)
   for (const aside of record.newlyAside()) record.setAside(aside, yield* record.rowOf(aside.id))
   const { waitingByHex } = record
   if (isCrowded(waitingByHex) && waitingByHex.size > before.waitingByHex.size) {
@@ -301,6 +329,9 @@ const record = Effect.fnUntraced(function*(
   if (healed > 0) record.events.push({ _tag: "Healed", count: healed })
   const adopted = accepted.filter(({ entry }) => Bytes.equals(entry.device, journal.identity.id)).length
   if (adopted > 0) record.events.push({ _tag: "Restored", adopted, reissued: takenBack.length })
+  if (hearing.retracted.length > 0) {
+    record.events.push({ _tag: "Retracted", ids: hearing.retracted.map(({ id }) => id) })
+  }
   const reissued = yield* Restore.reissue(journal, before, known.state, record, takenBack)
   record.chains = reissued.chains
   record.writeChains()

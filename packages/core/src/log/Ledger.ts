@@ -154,10 +154,11 @@ export interface Table<in out K, in out A> {
   readonly put: (key: K, row: A) => Write
   readonly remove: (key: K) => Write
   readonly get: (store: StoreService, key: K) => Effect.Effect<A | undefined, StoreFailed>
-  /** Rows after `after` (not included) in the order of their keys, among those that begin with `within`. */
+  /** Rows between `after` and `before`, neither included, in the order of their keys, that begin with `within`. */
   readonly scan: (store: StoreService, range: {
     readonly within?: Uint8Array
     readonly after?: K
+    readonly before?: K
     readonly limit: number
     readonly reverse?: boolean
   }) => Effect.Effect<ReadonlyArray<{ readonly key: K; readonly row: A }>, StoreFailed>
@@ -207,11 +208,11 @@ const makeTable = <K, A>(options: {
     remove: (key) => ({ key: keyOf(key) }),
     get: (store, key) =>
       Effect.flatMap(store.get(keyOf(key)), (bytes) => bytes === undefined ? Effect.undefined : decode(bytes)),
-    scan: (store, { after, limit, reverse, within }) => {
+    scan: (store, { after, before, limit, reverse, within }) => {
       const inside = within === undefined ? prefix : Bytes.concat(prefix, within)
       const range: Range = {
         from: after === undefined ? inside : Bytes.concat(keyOf(after), Uint8Array.of(0)),
-        to: afterPrefix(inside),
+        to: before === undefined ? afterPrefix(inside) : keyOf(before),
         limit,
         ...(reverse === undefined ? {} : { reverse })
       }

@@ -146,6 +146,51 @@ describe("a page", () => {
       assert.deepStrictEqual(yield* b.values, ["1", "2"])
     }))
 
+  it.effect("that removes a device takes back what it wrote after its cut-off, whichever came first", () =>
+    Effect.gen(function*() {
+      const { bench: b, crypto, guest, host } = yield* bench("cutoff")
+      const late = join(crypto, host, "late", ROLE.write)
+      const first = hand(crypto, host.state, host.identity)
+      const added = first.seal({ ops: [control(late.op)] }).bytes
+      const { seal } = hand(crypto, late.guest.state, late.guest.identity)
+      const written = ["1", "2", "3", "4"].map((text) => seal({ ops: [put("a", "", text)] }))
+      const [one, two, three, four] = written
+      if (one === undefined || two === undefined || three === undefined || four === undefined) return
+      const prepared = Rekey.prepare({
+        crypto,
+        state: late.host.state,
+        signer: Membership.deviceSigner(crypto, host.identity),
+        removed: [late.guest.identity.id],
+        cutoffs: [{
+          device: late.guest.identity.id,
+          lane: one.opened.header.lane,
+          seq: one.opened.entry.seq,
+          hash: one.opened.hash
+        }],
+        nowMillis: NOW
+      })
+      if (prepared === undefined) return
+      const removal = first.seal({ ops: [control(prepared.op)] }).bytes
+      yield* b.accept(b.relay.place(added, one.bytes, two.bytes))
+      assert.deepStrictEqual(yield* b.values, ["1", "2"])
+      // Two comes before the removal, three with it, four after it.
+      const taken = yield* b.accept(b.relay.place(three.bytes, removal))
+      assert.deepStrictEqual(taken.events.filter(({ _tag }) => _tag === "Retracted"), [
+        { _tag: "Retracted", ids: [two.opened.id] }
+      ])
+      yield* b.accept(b.relay.place(four.bytes))
+      assert.deepStrictEqual(yield* b.values, ["1"])
+      assert.deepStrictEqual(yield* b.aside, { cutoff: 3 })
+      yield* b.reopen
+      assert.deepStrictEqual(yield* b.values, ["1"])
+      assert.deepStrictEqual(yield* b.aside, { cutoff: 3 })
+      // Another device hears of the removal first.
+      const other = yield* JournalBench.make(crypto, guest)
+      yield* other.accept(other.relay.place(added, removal, ...written.map(({ bytes }) => bytes)))
+      assert.deepStrictEqual(yield* other.values, ["1"])
+      assert.deepStrictEqual(yield* other.aside, { cutoff: 3 })
+    }))
+
   it.effect("with a gap in a chain waits for what is missing, unless the relay no longer has it", () =>
     Effect.gen(function*() {
       const { bench: b, crypto, host } = yield* bench("gap")

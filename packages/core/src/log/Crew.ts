@@ -395,7 +395,7 @@ const relays = (bridge: Bridge, employ: (relay: RelayKey) => Effect.Effect<void>
     }),
     trustAgain: Effect.fn("Client.relays.trustAgain")(function*(relay) {
       yield* Attach.startOver(journal, relay)
-      bridge.keeperByHex.get(Bytes.toHex(relay))?.wake()
+      bridge.keeperByHex.get(Bytes.toHex(relay))?.restart()
     })
   }
 }

@@ -43,6 +43,8 @@ export interface Keeper {
   readonly ended: () => number
   /** Ends a wait, and forgets earlier failures. */
   readonly wake: () => void
+  /** Ends a session, and begins another one. */
+  readonly restart: () => void
   readonly run: Effect.Effect<void, never, Transport | Crypto>
 }
 
@@ -53,6 +55,7 @@ interface State {
   failures: number
   everCaughtUp: boolean
   ended: number
+  restarts: number
   /** The evidence that was told of. */
   caught: number
   session: RelaySession.Session | undefined
@@ -71,6 +74,7 @@ export const make = (shared: Shared, relay: RelayKey): Keeper => {
     failures: 0,
     everCaughtUp: false,
     ended: 0,
+    restarts: 0,
     caught: book()?.row.misbehaved ?? 0,
     session: undefined
   }
@@ -88,6 +92,12 @@ export const make = (shared: Shared, relay: RelayKey): Keeper => {
     wake: () => {
       state.failures = 0
       woken.raise()
+    },
+    restart: () => {
+      state.restarts++
+      state.failures = 0
+      woken.raise()
+      journal.changed.raise()
     },
     run: Effect.ensuring(keep({ shared, relay, state, set, book, woken }), set({ session: undefined }))
   }
@@ -160,7 +170,7 @@ const CAUGHT: Failure = {
   retrying: false
 }
 
-/** One session; undefined when it ended because the app paused. */
+/** One session; undefined when it was ended from this side. */
 const session = (
   { book, relay, set, shared, state, woken }: Keeping
 ): Effect.Effect<Ended | undefined, never, Transport | Crypto> => {
@@ -187,10 +197,10 @@ const session = (
     poked: woken,
     readFirst: () => !state.everCaughtUp
   }
-  const interrupted = Signal.until(
-    journal.changed,
-    () => shared.paused() || (book()?.row.misbehaved ?? 0) !== 0 || book() === undefined ? true : undefined
-  )
+  const { restarts } = state
+  const isOver = () =>
+    shared.paused() || state.restarts !== restarts || (book()?.row.misbehaved ?? 0) !== 0 || book() === undefined
+  const interrupted = Signal.until(journal.changed, () => isOver() ? true : undefined)
   return Effect.raceFirst(
     Effect.flatMap(Effect.exit(Effect.scoped(RelaySession.run(journal, relay, listener))), endOf),
     Effect.as(interrupted, undefined)

@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import type { Client } from "@sotto/core/Client"
+import * as Ledger from "@sotto/core/log/Ledger"
 import type { ClientEvent } from "@sotto/core/Status"
 import { Limit } from "@sotto/schema/Limit"
 import * as Effect from "effect/Effect"
@@ -107,6 +108,63 @@ layer(World.CryptoLive)("a relay", (it) => {
       assert.deepStrictEqual(positionsOf(yield* entries(reopened)), [1, 2])
       assert.strictEqual((yield* reopened.evidence).length, 1)
       assert.isNull((yield* reopened.relays.list)[0]?.misbehaved)
+    }))
+
+  it.effect("that shows two histories to two members is caught by what one tells the other", () =>
+    Effect.gen(function*() {
+      const { a, b, hosts } = yield* pair()
+      const relay = first(hosts)
+      yield* a.cut
+      const common = relay.snapshot()
+      yield* push(b.client(), "only b saw this")
+      yield* b.client().settled
+      yield* b.cut
+      // For a, that never was: something else stands at its place.
+      const hidden = relay.snapshot()
+      yield* relay.stop
+      relay.restore(common)
+      yield* relay.start
+      yield* a.heal
+      yield* a.client().wake
+      yield* push(a.client(), "only a saw this")
+      yield* a.client().settled
+      assert.deepStrictEqual(yield* a.client().evidence, [])
+      // What b wrote comes to a after all, at another place, and so does its next entry, which tells what b saw.
+      yield* TestClock.adjust("2 seconds")
+      yield* push(b.client(), "and b tells")
+      yield* World.inject(relay, hidden, b)
+      yield* World.untilEffect(
+        "it is caught",
+        Effect.map(a.client().status.current, ({ relays }) => relays[0]?.phase === "stopped")
+      )
+      const [caught] = yield* a.client().evidence
+      assert.strictEqual(caught?.evidence.reason, "chain")
+      assert.deepStrictEqual(yield* sorted(a.client()), ["and b tells", "only a saw this", "only b saw this"])
+    }))
+
+  it.effect("that is asked for by the app and does not answer is left at once", () =>
+    Effect.gen(function*() {
+      const { a } = yield* pair()
+      yield* a.freeze
+      yield* a.client().wake
+      yield* TestClock.adjust(Limit.handshakeStepMillis)
+      yield* World.untilEffect(
+        "it is noticed",
+        Effect.map(a.client().status.current, ({ relays }) => relays[0]?.failure?.tag === "RelaySilent")
+      )
+    }))
+
+  it.effect("that is taken up anew leaves nothing of its former log behind", () =>
+    Effect.gen(function*() {
+      const { a, hosts } = yield* pair()
+      for (const text of ["1", "2", "3"]) yield* push(a.client(), text)
+      yield* a.client().settled
+      const placed = Effect.map(Ledger.placed.scan(a.store, { limit: 100 }), (rows) => rows.map(({ key }) => key.relay))
+      assert.deepStrictEqual(new Set(yield* placed), new Set([Ledger.RelayNumber.make(1)]))
+      yield* a.client().relays.trustAgain(first(hosts).address.key)
+      yield* a.client().settled
+      yield* World.untilEffect("it is swept", Effect.map(placed, (numbers) => numbers.every((number) => number === 2)))
+      assert.deepStrictEqual(positionsOf(yield* entries(a.client())), [1, 2, 3, 4])
     }))
 
   it.effect("that lost its routes is told of, and filled again from what its devices have", () =>

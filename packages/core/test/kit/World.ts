@@ -21,8 +21,10 @@ import * as Membership from "@sotto/core/space/Membership"
 import * as SpaceState from "@sotto/core/space/SpaceState"
 import { makeMemory, type Pair, Store, StoreFailed } from "@sotto/core/Store"
 import { RelayUnreachable, Transport } from "@sotto/core/Transport"
-import { EnvelopeId } from "@sotto/schema/Id"
+import * as Bytes from "@sotto/schema/Bytes"
+import { EnvelopeId, Signature } from "@sotto/schema/Id"
 import type { RelayAddress } from "@sotto/schema/Pairing"
+import * as Proof from "@sotto/schema/Proof"
 import { ROLE, type Role } from "@sotto/schema/Space"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -31,6 +33,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import * as RelayKit from "./relayKit.ts"
 
 type StoreService = Store["Service"]
 type Ends = readonly [Connection.End, Connection.End]
@@ -385,6 +388,44 @@ export const admit = Effect.fnUntraced(function*(
   const { certificate } = yield* Effect.orDie(guest.run(Sotto.device({ label })))
   yield* Effect.orDie(guest.run(Sotto.join(yield* welcome(world, host, certificate, role))))
   return guest
+})
+
+/**
+ * Puts into a running relay's log what it had hidden of a device's entries, and what the device has not sent: as a relay
+ * does that shows one history to one and another to another, and is not careful enough.
+ */
+export const inject = Effect.fnUntraced(function*(relay: RelayHost, hidden: MemoryRelayStore.Disk, from: DeviceHost) {
+  const { routeByHex } = relay.disk
+  const client = yield* RelayKit.connect(relay.relay())
+  const crypto = yield* Crypto
+  for (const [hex, { state }] of routeByHex) {
+    const known = routeByHex.get(hex)?.knownByIdHex
+    const rows = [...hidden.routeByHex.get(hex)?.rowByPosition.values() ?? []]
+    const unsent = yield* Effect.orDie(Ledger.entry.scan(from.store, { limit: 1000 }))
+    const envelopes = [...rows.map(({ bytes }) => bytes), ...unsent.map(({ row }) => row.envelope)]
+      .filter((bytes) => known?.has(Bytes.toHex(crypto.blake3(bytes))) === false)
+    const epoch = SpaceState.currentEpoch(yield* from.client().state)
+    const pair = epoch.writeCapability(relay.address.key)
+    const attached = yield* Effect.orDie(client.calls.Attach({
+      route: state.route,
+      epoch: epoch.epoch,
+      proofs: [{
+        capability: "write",
+        signature: Signature.make(crypto.signature.sign(
+          pair.secretKey,
+          Proof.attach({
+            handshakeHash: client.handshakeHash,
+            route: state.route,
+            epoch: epoch.epoch,
+            capability: "write"
+          })
+        ))
+      }]
+    }))
+    yield* RelayKit.push(client, attached.handle, [
+      ...new Map(envelopes.map((one) => [Bytes.toHex(one), one])).values()
+    ])
+  }
 })
 
 /** Fills the outbox of a closed device with as many rows, as if it had written so much without a relay. */

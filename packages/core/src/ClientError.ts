@@ -72,7 +72,9 @@ export class EpochMoved extends Schema.TaggedError<EpochMoved>()("EpochMoved", {
   ready: Schema.Boolean
 }) {
   override get message() {
-    const next = this.ready ? "The connection is made anew with them." : "This device does not have the new ones yet."
+    const next = this.ready
+      ? "The connection is made anew with them."
+      : "This device does not have the new ones yet: keep it open, they come with the log."
     return `The space's keys changed (epoch ${this.epoch}). ${next} What you wrote is kept on this device.`
   }
 }

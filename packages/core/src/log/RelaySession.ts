@@ -399,7 +399,7 @@ const keepAlive = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<neve
   while (true) {
     const { heard } = live
     const seen = poked.version()
-    yield* Effect.raceFirst(Effect.sleep(Limit.keepAliveMillis), poked.after(seen))
+    yield* Effect.timeoutOption(poked.after(seen), Limit.keepAliveMillis)
     if (live.heard !== heard && poked.version() === seen) continue
     const before = live.heard
     yield* send(live, { _tag: "Ping", request: ++live.request })

@@ -234,7 +234,7 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
         return {
           ...ends[0],
           send: (message) => Effect.suspend(() => isFrozen ? Effect.void : send(message)),
-          receive: Effect.flatMap(receive, (messages) => isFrozen ? Effect.never : Effect.succeed(messages))
+          receive: Effect.filterOrElse(receive, () => !isFrozen, () => Effect.never)
         }
       })
     })

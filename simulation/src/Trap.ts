@@ -1,0 +1,171 @@
+/**
+ * Traps for what the machine would decide: its clock, its randomness, its timers, its promises.
+ *
+ * While a kernel runs events, and only then, the ambient functions are replaced. Called by a process they either throw
+ * or answer with virtual values, and are reported with their place in the source; called by anybody else (a virtual
+ * service, a test's own assertion) they do what they always did.
+ *
+ * 1. Whatever is installed is taken away when the run ends, also when it ends with an exception.
+ * 2. An Effect that is run from an empty context inside a process runs on the process's scheduler, clock and randomness.
+ *
+ * Not caught: functions that a module copied for itself when it was loaded, named imports from `node:` modules, and
+ * `await` on a promise that nobody calls `then` on.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Logger from "effect/Logger"
+import type * as Random from "effect/Random"
+import type * as Scheduler from "effect/Scheduler"
+import type * as Tracer from "effect/Tracer"
+import * as AmbientTrap from "./AmbientTrap.ts"
+import * as DefaultTrap from "./DefaultTrap.ts"
+
+/**
+ * - `throw`: an ambient call is an exception in the process and ends the run.
+ * - `virtualise`: it gets virtual values, and is reported.
+ * - `off`: nothing is trapped.
+ */
+export type Mode = "throw" | "virtualise" | "off"
+
+/** One place that used the machine instead of a service. */
+export interface Escape {
+  readonly what: string
+  readonly node: string
+  /** The innermost stack frame that is neither ours nor Effect's, or "" where the engine gives no stack. */
+  readonly location: string
+  readonly count: number
+}
+
+/** A process, as traps see it. */
+export interface Subject {
+  readonly node: string
+  readonly scheduler: Scheduler.Scheduler
+  readonly clock: Clock.Clock
+  readonly random: Random.Random
+  readonly tracer: Tracer.Tracer
+  readonly logger: Logger.Logger<unknown, void>
+  /** What ambient randomness gives, apart from what the services give. */
+  readonly ambient: { readonly unit: () => number; readonly bytes: (length: number) => Uint8Array }
+  /** Runs as the subject, unless it died meanwhile. */
+  readonly after: (delayMicros: number, run: () => void) => () => void
+  /** Where it waits for promises that have not answered, by number. */
+  readonly promises: Map<number, string>
+}
+
+/** Whose kernel it is. */
+export interface Ground {
+  current: Subject | undefined
+  readonly fail: (reason: "ambient", message: string, node?: string) => void
+}
+
+export interface Traps {
+  readonly mode: Mode
+  readonly escapes: ReadonlyArray<Escape>
+  /** Promises belong to the run: `then` is no escape (Bridge.ts). */
+  bridged: boolean
+  /** Set by each `then`; the bridge takes it back. */
+  touched: boolean
+  /** Runs with the traps installed. */
+  readonly during: <A>(run: () => A) => A
+  /** Installs the traps; the answer takes them away. For a bridge, which lets promises run in between. */
+  readonly install: () => () => void
+  /** Reports an ambient call of the process that runs. Throws in mode `throw`, unless `allowed`. */
+  readonly report: (subject: Subject, what: string, allowed?: boolean) => string
+}
+
+/** Thrown into a process that used the machine. */
+export class AmbientUse extends Error {
+  override readonly name = "AmbientUse"
+}
+
+/** One property that is replaced while events run. */
+export interface Patch {
+  readonly target: object
+  readonly key: PropertyKey
+  readonly value: unknown
+}
+
+/** At most so many places are told apart; the rest are counted under no place. */
+const PLACES_MAX = 200
+
+export const make = (ground: Ground, mode: Mode): Traps => new Installed(ground, mode)
+
+class Installed implements Traps {
+  readonly mode: Mode
+  bridged = false
+  touched = false
+  private readonly ground: Ground
+  private readonly places = new Map<string, Escape & { count: number }>()
+  private patches: ReadonlyArray<Patch> | undefined = undefined
+
+  constructor(ground: Ground, mode: Mode) {
+    this.ground = ground
+    this.mode = mode
+  }
+
+  get escapes(): ReadonlyArray<Escape> {
+    return [...this.places.values()]
+  }
+
+  during<A>(run: () => A): A {
+    const restore = this.install()
+    try {
+      return run()
+    } finally {
+      restore()
+    }
+  }
+
+  install(): () => void {
+    if (this.mode === "off") return () => {}
+    this.patches ??= [...AmbientTrap.patches(this.ground, this), ...DefaultTrap.patches(this.ground)]
+    return replace(this.patches)
+  }
+
+  report(subject: Subject, what: string, allowed = false): string {
+    const location = this.places.size < PLACES_MAX ? locate() : ""
+    const key = `${subject.node}\n${what}\n${location}`
+    const known = this.places.get(key)
+    if (known === undefined) this.places.set(key, { what, node: subject.node, location, count: 1 })
+    else known.count++
+    if (this.mode === "throw" && !allowed) {
+      const message = `${what} was used in a simulated process${location === "" ? "" : ` at ${location}`}`
+      this.ground.fail("ambient", message, subject.node)
+      throw new AmbientUse(message)
+    }
+    return location
+  }
+}
+
+/** Replaces properties; the answer puts back what was there. */
+const replace = (patches: ReadonlyArray<Patch>): () => void => {
+  const before = patches.map(({ key, target, value }) => {
+    const own = Object.getOwnPropertyDescriptor(target, key)
+    Object.defineProperty(target, key, {
+      value,
+      configurable: true,
+      writable: true,
+      enumerable: own?.enumerable ?? false
+    })
+    return own
+  })
+  return () => {
+    for (let i = patches.length - 1; i >= 0; i--) {
+      const [patch, own] = [patches[i], before[i]]
+      if (patch === undefined) continue
+      if (own === undefined) Reflect.deleteProperty(patch.target, patch.key)
+      else Object.defineProperty(patch.target, patch.key, own)
+    }
+  }
+}
+
+const OURS = /\/(?:Ambient|Default)?Trap\.[jt]s|\/node_modules\/effect\/|\bnode:internal\b|<anonymous>/
+
+/** The stack frame that called, as engines write it. */
+const locate = (): string => {
+  const limit: unknown = Reflect.get(Error, "stackTraceLimit")
+  Reflect.set(Error, "stackTraceLimit", 60)
+  const stack = new Error().stack ?? ""
+  Reflect.set(Error, "stackTraceLimit", limit)
+  const frames = stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""))
+  return frames.find((frame) => frame !== "" && !OURS.test(frame)) ?? ""
+}

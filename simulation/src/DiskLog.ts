@@ -1,0 +1,29 @@
+/**
+ * A log of records over a disk: to be read once, when a program starts, and added to from then on.
+ *
+ * 1. A record that `append` answered for is there after every crash, in its place (`Journal.ts` says when not).
+ * 2. A record that it did not answer for is there whole, or not at all.
+ */
+import * as Effect from "effect/Effect"
+import type { DiskFailed } from "./Disk.ts"
+import type { Files } from "./Files.ts"
+import * as Journal from "./Journal.ts"
+
+export interface DiskLog {
+  /** The records that were there when it was opened. */
+  readonly recovered: ReadonlyArray<Uint8Array>
+  /** Adds a record; it is durable when this answers. Those that come at the same time share a sync. */
+  readonly append: (record: Uint8Array) => Effect.Effect<void, DiskFailed>
+  /** Puts other records in place of all that were durable when they are asked for, at once or not at all. */
+  readonly rewrite: (records: () => ReadonlyArray<Uint8Array>) => Effect.Effect<void, DiskFailed>
+  readonly sizeBytes: () => number
+}
+
+/** Opens a log, and makes it when there is none. */
+export const open = (files: Files, file: string): Effect.Effect<DiskLog, DiskFailed> =>
+  Effect.map(Journal.open(files, file), ({ journal, records }) => ({
+    recovered: records,
+    append: (record) => journal.append(record.slice()),
+    rewrite: journal.rewrite,
+    sizeBytes: journal.sizeBytes
+  }))

@@ -9,6 +9,7 @@ export const patches = (ground: Ground, traps: Traps): ReadonlyArray<Patch> => [
   ...randomness(ground, traps),
   ...timers(ground, traps),
   ...promises(ground, traps),
+  ...webCrypto(ground, traps),
   ...consoles(ground)
 ]
 
@@ -187,7 +188,7 @@ const promises = (ground: Ground, traps: Traps): ReadonlyArray<Patch> => {
   const value = function(this: unknown, onFulfilled: unknown, onRejected: unknown): unknown {
     const subject = ground.current
     if (subject === undefined) return Reflect.apply(original, this, [onFulfilled, onRejected])
-    traps.touched = true
+    traps.touchedBy = subject
     const location = traps.bridged ? "" : traps.report(subject, "Promise.then")
     const id = number++
     subject.promises.set(id, location)
@@ -213,6 +214,57 @@ const promises = (ground: Ground, traps: Traps): ReadonlyArray<Patch> => {
     ...trap(ground, traps, { target: globalThis, key: "fetch", what: "fetch" }, (_subject, _args, request) => request())
   ]
 }
+
+const WEB_CRYPTO = [
+  "decrypt",
+  "deriveBits",
+  "deriveKey",
+  "digest",
+  "encrypt",
+  "exportKey",
+  "generateKey",
+  "importKey",
+  "sign",
+  "unwrapKey",
+  "verify",
+  "wrapKey"
+]
+
+/** In a bridged run WebCrypto's answers are kept, to be handed out in order; else they are escapes like any promise. */
+const webCrypto = (ground: Ground, traps: Traps): ReadonlyArray<Patch> => {
+  const target = member(member(globalThis, "crypto"), "subtle")
+  if (!isObject(target)) return []
+  return WEB_CRYPTO.flatMap((key) => {
+    const original = member(target, key)
+    if (!isCall(original)) return []
+    const value = (...args: ReadonlyArray<unknown>): unknown => {
+      const subject = ground.current
+      // Promises that WebCrypto makes inside are its own.
+      ground.current = undefined
+      try {
+        const result = Reflect.apply(original, target, args)
+        return subject === undefined || !traps.bridged ? result : keep(subject, traps, result)
+      } finally {
+        ground.current = subject
+      }
+    }
+    return [{ target, key, value }]
+  })
+}
+
+const keep = (subject: Subject, traps: Traps, result: unknown): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const wait = async (): Promise<() => void> => {
+      try {
+        const answer = await result
+        return () => resolve(answer)
+      } catch (error) {
+        return () => reject(error)
+      }
+    }
+    traps.touchedBy = subject
+    traps.answers.push({ subject, settled: wait() })
+  })
 
 /** A console may look at the real clock when a process prints something: that is no escape. */
 const consoles = (ground: Ground): ReadonlyArray<Patch> => {

@@ -59,6 +59,8 @@ export interface Options {
 export interface Hosted extends Owner, Trap.Subject {
   /** Whether the process has something to do without anybody's help: a task, or a timer. */
   readonly busy: boolean
+  /** Names of the spans that are open, outermost first. */
+  readonly openSpans: ReadonlyArray<string>
 }
 
 export interface Kernel extends Timeline {
@@ -89,7 +91,7 @@ export interface Kernel extends Timeline {
 /** What processes need of their kernel, and nobody else. */
 export interface Host {
   /** Who runs: set by the process's scheduler before each operation, and by its timers. */
-  current: Hosted | undefined
+  current: Trap.Subject | undefined
   readonly traps: Trap.Traps
   /** The number of the process in its run. */
   readonly enter: (hosted: Hosted) => number
@@ -114,7 +116,7 @@ class Running implements Kernel, Host {
   readonly schedule: (delayMicros: number, run: () => void) => () => void
   events = 0
   failure: Failure | undefined = undefined
-  current: Hosted | undefined = undefined
+  current: Trap.Subject | undefined = undefined
   private readonly queue = new EventQueue()
   private readonly eventsMax: number
   private readonly eventsPerInstantMax: number

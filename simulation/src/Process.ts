@@ -19,6 +19,7 @@ import * as Random from "effect/Random"
 import * as EffectScheduler from "effect/Scheduler"
 import * as Tracer from "effect/Tracer"
 import type { Hosted, Kernel } from "./Kernel.ts"
+import type * as Preemption from "./Preemption.ts"
 import * as Scheduler from "./Scheduler.ts"
 import type * as Seed from "./Seed.ts"
 import * as Telemetry from "./Telemetry.ts"
@@ -37,7 +38,7 @@ export interface Options<A, E, R> {
   /** The device's clock, which lives on from incarnation to incarnation; without one, a right one. */
   readonly clock?: VirtualClock.VirtualClock | undefined
   readonly policy?: Scheduler.Policy | undefined
-  readonly preemption?: Scheduler.Preemption | undefined
+  readonly preemption?: Preemption.Preemption | undefined
   /** Writes down where the schedule left first-in-first-out (`tape`). */
   readonly record?: boolean | undefined
 }
@@ -65,8 +66,6 @@ export interface Process<A = unknown, E = unknown, R = never> extends Hosted {
   readonly tape: Scheduler.Tape
   /** Operations of Effect done so far. */
   readonly operations: number
-  /** Names of the spans that are open, outermost first. */
-  readonly openSpans: ReadonlyArray<string>
   /** Whether it is in a pause. */
   readonly paused: boolean
   /** Told once, at the end of the program; not after a crash. */
@@ -151,7 +150,7 @@ class Incarnation<A, E, R> implements Process<A, E, R> {
   }
 
   get busy(): boolean {
-    return this.timers > 0 || this.scheduler.busy || this.state === "starting"
+    return this.timers > 0 || this.scheduler.busy || this.paused || this.state === "starting"
   }
 
   get tape(): Scheduler.Tape {
@@ -247,15 +246,11 @@ class Incarnation<A, E, R> implements Process<A, E, R> {
     for (const observe of this.observers) observe(exit)
   }
 
-  /** What is due in a pause waits for its end. */
+  /** What is due in a pause waits for its end, in its order among the tasks. */
   private runOrDefer(run: () => void): void {
-    const now = this.kernel.nowMicros()
-    if (now < this.pausedUntil) {
-      this.after(this.pausedUntil - now, run)
-      return
-    }
     this.kernel.host.current = this
-    run()
+    if (this.paused) this.scheduler.makeDispatcher().scheduleTask(run, 0)
+    else run()
   }
 
   private end(state: State): void {

@@ -15,7 +15,8 @@ import type * as Fiber from "effect/Fiber"
 import type * as EffectScheduler from "effect/Scheduler"
 import type { Event } from "./EventQueue.ts"
 import type { Host, Hosted } from "./Kernel.ts"
-import * as Seed from "./Seed.ts"
+import * as Preemption from "./Preemption.ts"
+import type * as Seed from "./Seed.ts"
 
 export type Policy =
   | { readonly kind: "fifo" }
@@ -26,26 +27,17 @@ export type Policy =
   /** What a tape says, first-in-first-out where it says nothing. */
   | { readonly kind: "replay"; readonly tape: Tape }
 
-/**
- * Fibers are put aside before an operation with probability `p`, for a log-uniform time. Of PCT, the operations are its
- * own, and only the time is taken from here; a replay has both on its tape.
- */
-export interface Preemption {
-  readonly p: number
-  readonly delayMicros: { readonly low: number; readonly high: number }
-}
-
 /** Where a run left first-in-first-out. An entry that is taken out means: as fifo does it. */
 export interface Tape {
   /** By number of the choice (only those between two tasks or more count), which task in order of scheduling. */
   readonly picks: ReadonlyArray<readonly [choice: number, pick: number]>
-  /** By number of the operation, for how long its fiber was put aside. */
-  readonly preemptions: ReadonlyArray<readonly [operation: number, delayMicros: number]>
+  readonly asides: ReadonlyArray<Preemption.Aside>
 }
 
 export interface Options {
   readonly policy?: Policy | undefined
-  readonly preemption?: Preemption | undefined
+  /** Of PCT, only the delays are taken from here; a replay has everything on its tape. */
+  readonly preemption?: Preemption.Preemption | undefined
   /** Writes the tape. */
   readonly record?: boolean | undefined
   readonly draws: Seed.Draws
@@ -65,62 +57,51 @@ interface Task {
   readonly cause: number | undefined
 }
 
-const NEVER = 2 ** 30
 const NOTHING_READY = "no task is ready"
 
 export class ProcessScheduler implements EffectScheduler.Scheduler {
   readonly executionMode = "async"
   private readonly workshop: Workshop
   private readonly policy: Policy
-  private readonly preemption: Preemption | undefined
+  private readonly preemptor: Preemption.Preemptor
   private readonly draws: Seed.Draws
   private readonly recording: boolean
   private readonly picks: Array<readonly [number, number]> = []
-  private readonly preemptions: Array<readonly [number, number]> = []
-  private readonly replayPicks: ReadonlyMap<number, number>
-  private readonly replayPreemptions: ReadonlyArray<readonly [number, number]>
-  private readonly changes: ReadonlyArray<number>
+  private readonly replayed: ReadonlyMap<number, number>
   private readonly ready: Array<Task> = []
   private readonly event: Event
   private readonly drainOne: () => void
   private armed = false
   private halted = false
+  /** Halted, or each operation of each fiber is counted. */
+  private careful: boolean
   private choices = 0
-  /** Operations until the next preemption, and how many were done when that was decided. */
-  private countdown = NEVER
-  private span = NEVER
-  private operationsBefore = 0
-  private next = Infinity
-  private preempted = 0
   /** Set between `shouldYield` and the task that follows it. */
   private heldMicros: number | undefined = undefined
   private rank = 0
   private lowest = 0
 
   constructor(workshop: Workshop, options: Options) {
+    const { draws, policy = { kind: "fifo" }, record = false } = options
     this.workshop = workshop
-    this.policy = options.policy ?? { kind: "fifo" }
-    this.preemption = this.policy.kind === "replay" ? undefined : options.preemption
-    this.draws = options.draws
-    this.recording = options.record ?? false
-    this.replayPicks = new Map(this.policy.kind === "replay" ? this.policy.tape.picks : [])
-    this.replayPreemptions = this.policy.kind === "replay"
-      ? this.policy.tape.preemptions.toSorted(([a], [b]) => a - b)
-      : []
-    this.changes = this.policy.kind === "pct" ? changePoints(this.policy, this.draws) : []
+    this.policy = policy
+    this.draws = draws
+    this.recording = record
+    this.replayed = new Map(policy.kind === "replay" ? policy.tape.picks : [])
+    this.preemptor = new Preemption.Preemptor(planOf(policy, options.preemption, draws), draws, record)
+    this.careful = this.preemptor.tracking
     this.event = { run: undefined, owner: workshop.process, cause: undefined }
     this.drainOne = () => this.drain()
-    this.plan()
   }
 
   /** What was recorded so far. */
   get tape(): Tape {
-    return { picks: this.picks.slice(), preemptions: this.preemptions.slice() }
+    return { picks: this.picks.slice(), asides: this.preemptor.asides.slice() }
   }
 
   /** Operations done so far. */
   get operations(): number {
-    return this.operationsBefore + this.span - this.countdown
+    return this.preemptor.operations
   }
 
   /** Whether a task is ready, or waits for the process to be woken up. */
@@ -130,9 +111,9 @@ export class ProcessScheduler implements EffectScheduler.Scheduler {
 
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     this.workshop.host.current = this.workshop.process
-    if (this.halted) return true
-    if (--this.countdown > 0) return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
-    return this.preempt()
+    if (this.careful) return this.shouldYieldCarefully(fiber)
+    if (--this.preemptor.countdown > 0) return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
+    return this.hold(this.preemptor.hit(fiber)) || fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
   }
 
   makeDispatcher(): EffectScheduler.SchedulerDispatcher {
@@ -142,16 +123,18 @@ export class ProcessScheduler implements EffectScheduler.Scheduler {
   /** Stops taking tasks; those that come are kept. */
   halt(): void {
     this.halted = true
+    this.careful = true
   }
 
   resume(): void {
     this.halted = false
+    this.careful = this.preemptor.tracking
     this.arm()
   }
 
   /** Forgets all tasks, and those that come. */
   kill(): void {
-    this.halted = true
+    this.halt()
     this.ready.length = 0
   }
 
@@ -160,6 +143,21 @@ export class ProcessScheduler implements EffectScheduler.Scheduler {
     flush: () => {
       while (!this.halted && this.ready.length > 0) this.runOne()
     }
+  }
+
+  private shouldYieldCarefully(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+    const tired = fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
+    if (!this.halted && this.hold(this.preemptor.step(fiber))) return true
+    if (this.halted || tired) this.preemptor.returns(fiber, !this.halted)
+    return this.halted || tired
+  }
+
+  /** Remembers for how long the fiber that runs is put aside: its task is the next that comes. */
+  private hold(delayMicros: number | undefined): boolean {
+    if (delayMicros === undefined) return false
+    if (this.policy.kind === "pct") this.rank = --this.lowest
+    this.heldMicros = delayMicros
+    return true
   }
 
   private add(run: () => void, priority: number): void {
@@ -230,57 +228,24 @@ export class ProcessScheduler implements EffectScheduler.Scheduler {
 
   private decide(choice: number, candidates: number): number {
     if (this.policy.kind === "random") return this.draws.int(candidates)
-    if (this.policy.kind === "replay") return Math.min(this.replayPicks.get(choice) ?? 0, candidates - 1)
+    if (this.policy.kind === "replay") return Math.min(this.replayed.get(choice) ?? 0, candidates - 1)
     let best = 0
     for (let i = 1; i < candidates; i++) {
       if ((this.ready[i]?.rank ?? 0) > (this.ready[best]?.rank ?? 0)) best = i
     }
     return best
   }
+}
 
-  /** The countdown ended: the fiber that runs is put aside here, unless it is only that the countdown could not reach. */
-  private preempt(): boolean {
-    this.operationsBefore += this.span
-    if (this.operationsBefore !== this.next) {
-      this.count()
-      return false
-    }
-    const delayMicros = this.delayMicros()
-    if (this.policy.kind === "pct") this.rank = --this.lowest
-    if (this.recording) this.preemptions.push([this.operationsBefore, delayMicros])
-    this.heldMicros = delayMicros
-    this.preempted++
-    this.plan()
-    return true
-  }
-
-  private delayMicros(): number {
-    if (this.policy.kind === "replay") return this.replayPreemptions[this.preempted]?.[1] ?? 0
-    if (this.preemption === undefined) return 0
-    const { high, low } = this.preemption.delayMicros
-    return low >= high ? low : Math.round(this.draws.logUniform(Math.max(1, low), high))
-  }
-
-  /** Decides at which operation a fiber is put aside next. */
-  private plan(): void {
-    this.next = this.nextPreemption()
-    this.count()
-  }
-
-  private count(): void {
-    this.span = Math.min(Math.max(1, this.next - this.operationsBefore), NEVER)
-    this.countdown = this.span
-  }
-
-  private nextPreemption(): number {
-    if (this.policy.kind === "replay") return this.replayPreemptions[this.preempted]?.[0] ?? Infinity
-    if (this.policy.kind === "pct") return this.changes[this.preempted] ?? Infinity
-    const p = this.preemption?.p ?? 0
-    if (p <= 0) return Infinity
-    // Geometric: how many operations pass until the one in 1/p that is hit.
-    const gap = p >= 1 ? 1 : 1 + Math.floor(Seed.ln(1 - this.draws.unit()) / Seed.ln(1 - p))
-    return this.operationsBefore + gap
-  }
+const planOf = (
+  policy: Policy,
+  preemption: Preemption.Preemption = { p: 0, delayMicros: { low: 0, high: 0 } },
+  draws: Seed.Draws
+): Preemption.Plan => {
+  const { delayMicros, p } = preemption
+  if (policy.kind === "replay") return { kind: "replay", asides: policy.tape.asides }
+  if (policy.kind === "pct") return { kind: "points", points: changePoints(policy, draws), delayMicros }
+  return { kind: "chance", p, delayMicros }
 }
 
 const changePoints = (

@@ -62,14 +62,23 @@ export interface Traps {
   readonly escapes: ReadonlyArray<Escape>
   /** Promises belong to the run: `then` is no escape (Bridge.ts). */
   bridged: boolean
-  /** Set by each `then`; the bridge takes it back. */
-  touched: boolean
+  /** Who called `then` since the bridge last looked. */
+  touchedBy: Subject | undefined
+  /** What WebCrypto owes to a bridged run, in the order of the calls. */
+  readonly answers: Array<Answer>
   /** Runs with the traps installed. */
   readonly during: <A>(run: () => A) => A
   /** Installs the traps; the answer takes them away. For a bridge, which lets promises run in between. */
   readonly install: () => () => void
-  /** Reports an ambient call of the process that runs. Throws in mode `throw`, unless `allowed`. */
-  readonly report: (subject: Subject, what: string, allowed?: boolean) => string
+  /** Reports an ambient call and answers its place. Throws in mode `throw`. */
+  readonly report: (subject: Subject, what: string) => string
+}
+
+/** Something of the machine that a bridged run waits for. */
+export interface Answer {
+  readonly subject: Subject
+  /** Comes when the machine is done; called, it hands the result to the process. */
+  readonly settled: Promise<() => void>
 }
 
 /** Thrown into a process that used the machine. */
@@ -92,7 +101,8 @@ export const make = (ground: Ground, mode: Mode): Traps => new Installed(ground,
 class Installed implements Traps {
   readonly mode: Mode
   bridged = false
-  touched = false
+  touchedBy: Subject | undefined = undefined
+  readonly answers: Array<Answer> = []
   private readonly ground: Ground
   private readonly places = new Map<string, Escape & { count: number }>()
   private patches: ReadonlyArray<Patch> | undefined = undefined
@@ -121,13 +131,13 @@ class Installed implements Traps {
     return replace(this.patches)
   }
 
-  report(subject: Subject, what: string, allowed = false): string {
+  report(subject: Subject, what: string): string {
     const location = this.places.size < PLACES_MAX ? locate() : ""
     const key = `${subject.node}\n${what}\n${location}`
     const known = this.places.get(key)
     if (known === undefined) this.places.set(key, { what, node: subject.node, location, count: 1 })
     else known.count++
-    if (this.mode === "throw" && !allowed) {
+    if (this.mode === "throw") {
       const message = `${what} was used in a simulated process${location === "" ? "" : ` at ${location}`}`
       this.ground.fail("ambient", message, subject.node)
       throw new AmbientUse(message)

@@ -1,8 +1,11 @@
 /** The simulator: one module per name. */
+export * as Bridge from "./Bridge.ts"
 export * as Kernel from "./Kernel.ts"
+export * as Preemption from "./Preemption.ts"
 export * as Process from "./Process.ts"
 export * as Scheduler from "./Scheduler.ts"
 export * as Seed from "./Seed.ts"
+export * as Stall from "./Stall.ts"
 export * as Timeline from "./Timeline.ts"
 export * as Trace from "./Trace.ts"
 export * as Trap from "./Trap.ts"

@@ -66,6 +66,17 @@ const time = (ground: Ground, traps: Traps): ReadonlyArray<Patch> => {
     const passed = nanos(subject) - base
     return [Number(passed / 1_000_000_000n), Number(passed % 1_000_000_000n)]
   }
+  const whole = trap(
+    ground,
+    traps,
+    { target: process, key: "hrtime", what: "process.hrtime" },
+    (subject, [previous]) => pair(subject, previous)
+  )
+  const bigint = trap(ground, traps, { target: hrtime, key: "bigint", what: "process.hrtime.bigint" }, nanos)
+  // Some keep `process.hrtime` and ask it later: its member is replaced on both.
+  const members = whole.flatMap(({ value }) =>
+    isObject(value) ? bigint.map((patch) => ({ ...patch, target: value })) : []
+  )
   return [
     { target: globalThis, key: "Date", value: virtual },
     { target: real, key: "now", value: read },
@@ -75,13 +86,9 @@ const time = (ground: Ground, traps: Traps): ReadonlyArray<Patch> => {
       { target: performance, key: "now", what: "performance.now" },
       (subject) => Number(nanos(subject)) / 1_000_000
     ),
-    ...trap(
-      ground,
-      traps,
-      { target: process, key: "hrtime", what: "process.hrtime" },
-      (subject, [previous]) => pair(subject, previous)
-    ),
-    ...trap(ground, traps, { target: hrtime, key: "bigint", what: "process.hrtime.bigint" }, nanos)
+    ...whole,
+    ...bigint,
+    ...members
   ]
 }
 

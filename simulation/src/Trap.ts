@@ -30,7 +30,7 @@ export type Mode = "throw" | "virtualise" | "off"
 export interface Escape {
   readonly what: string
   readonly node: string
-  /** The innermost stack frame that is neither ours nor Effect's, or "" where the engine gives no stack. */
+  /** The innermost stack frame that is neither ours nor Effect's, or "" where it was not looked up. */
   readonly location: string
   readonly count: number
 }
@@ -93,8 +93,8 @@ export interface Patch {
   readonly value: unknown
 }
 
-/** At most so many places are told apart; the rest are counted under no place. */
-const PLACES_MAX = 200
+/** So many calls of a run are looked up in the source, which is slow; the rest are counted under no place. */
+const LOOKUPS_MAX = 100
 
 export const make = (ground: Ground, mode: Mode): Traps => new Installed(ground, mode)
 
@@ -105,6 +105,7 @@ class Installed implements Traps {
   readonly answers: Array<Answer> = []
   private readonly ground: Ground
   private readonly places = new Map<string, Escape & { count: number }>()
+  private lookups = 0
   private patches: ReadonlyArray<Patch> | undefined = undefined
 
   constructor(ground: Ground, mode: Mode) {
@@ -132,7 +133,7 @@ class Installed implements Traps {
   }
 
   report(subject: Subject, what: string): string {
-    const location = this.places.size < PLACES_MAX ? locate() : ""
+    const location = this.lookups++ < LOOKUPS_MAX ? locate() : ""
     const key = `${subject.node}\n${what}\n${location}`
     const known = this.places.get(key)
     if (known === undefined) this.places.set(key, { what, node: subject.node, location, count: 1 })

@@ -17,7 +17,6 @@ export const bundle = async (entry: URL, output: URL): Promise<void> => {
     outfile: fileURLToPath(output),
     bundle: true,
     minify: true,
-    keepNames: true,
     platform: "node",
     format: "esm",
     target: "node24",

@@ -1,6 +1,7 @@
 /** A server in a process of its own, whose CPU time and memory can be asked for: only what it costs is counted. */
 import { fork } from "node:child_process"
 import { once } from "node:events"
+import { readFileSync } from "node:fs"
 import { pathToFileURL } from "node:url"
 import { bundle } from "../../tools/bundle.ts"
 
@@ -17,6 +18,13 @@ export interface ServerProcess extends AsyncDisposable {
   readonly usage: () => Promise<Usage>
 }
 
+/** What the shipped command gives Node, from its first line. */
+const shippedFlags = (): ReadonlyArray<string> => {
+  const main = new URL("../../packages/runtime-node/src/cli/main.ts", import.meta.url)
+  const [first = ""] = readFileSync(main, "utf8").split("\n")
+  return first.split(" ").filter((word) => word.startsWith("--"))
+}
+
 /** Starts a module that calls `serveUsage`, as one file like the command itself, which is written to `file`. */
 export const startServer = async (module: URL, options: {
   readonly file: string
@@ -24,7 +32,7 @@ export const startServer = async (module: URL, options: {
 }): Promise<ServerProcess> => {
   await bundle(module, pathToFileURL(options.file))
   const child = fork(options.file, [...options.args], {
-    execArgv: ["--expose-gc"],
+    execArgv: ["--expose-gc", ...shippedFlags()],
     stdio: ["ignore", "ignore", "inherit", "ipc"]
   })
   const next = async (): Promise<unknown> => {

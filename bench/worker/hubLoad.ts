@@ -66,3 +66,11 @@ export const hubPaced = async (url: string, work: {
   await close(writer)
   return waits
 }
+
+/** Holds so many connections that do nothing while `then` runs. */
+export const hubIdle = async (url: string, connections: number, then: () => Promise<void>): Promise<void> => {
+  const sockets: Array<WebSocket> = []
+  for (let n = 0; n < connections; n++) sockets.push(await open(url))
+  await then()
+  await Promise.all(sockets.map(close))
+}

@@ -18,6 +18,20 @@ const grep = (paths: ReadonlyArray<string>, pattern: RegExp, text = read): Reado
 
 const repeated = <A>(values: ReadonlyArray<A>) => values.filter((value, i) => values.indexOf(value) !== i)
 
+describe("the command", () => {
+  it("is started with the same flags from the clone, by its first line and by the page for operators", () => {
+    const [first = ""] = read("packages/runtime-node/src/cli/main.ts").split("\n")
+    const flags = first.split(" ").filter((word) => word.startsWith("--")).join(" ")
+    assert.isNotEmpty(flags)
+    assert.include(read("package.json"), `"sotto": "node ${flags} --conditions`)
+    const page = "docs/operate/relay.md"
+    assert.lengthOf(
+      grep([page], new RegExp(`node ${flags} \\S*dist/sotto.js relay`)),
+      grep([page], /sotto\.js relay/).length
+    )
+  })
+})
+
 describe("errors", () => {
   const numbered = files.filter(isSource).flatMap((path) =>
     [...read(path).matchAll(/^export class (\w+)|^ {2}readonly number = (\d+)/gm)].flatMap((match, i, all) =>

@@ -3,7 +3,7 @@
  *
  * Everything but the password function is a synchronous function over bytes: inner loops call them without an Effect,
  * and a simulator can run the shipped code. Every input and output is a fresh `Uint8Array` that the caller owns; no
- * function keeps a reference. A length that the caller got wrong (own keys, seeds, nonces, amounts) is a bug and dies
+ * function but `signer` keeps a reference. A length that the caller got wrong (own keys, seeds, nonces, amounts) is a bug and dies
  * (`RangeError`); a check that outside data can fail, the length of a peer's key, signature or ciphertext among them,
  * answers `undefined` or `false`.
  *
@@ -145,6 +145,11 @@ export class Crypto extends Context.Service<Crypto, {
   readonly signature: {
     readonly keyPair: (seed: Uint8Array) => KeyPair
     readonly sign: (secretKey: Uint8Array, message: Uint8Array) => Uint8Array
+    /**
+     * `sign` for a key that signs often: the backend prepares it once and keeps its own copy, which goes with the
+     * function and cannot be wiped.
+     */
+    readonly signer: (secretKey: Uint8Array) => (message: Uint8Array) => Uint8Array
     readonly verify: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => boolean
     /** Many at once, in order: a platform may use threads or an asynchronous API here. */
     readonly verifyMany: (signed: ReadonlyArray<Signed>) => Effect.Effect<ReadonlyArray<boolean>>

@@ -108,6 +108,10 @@ const makeSignature = (): CryptoService["signature"] => {
       secretKey: new Uint8Array(seed)
     }),
     sign: (secretKey, message) => plain(node.sign(null, message, Keys.secretKey(Keys.ED25519, secretKey))),
+    signer: (secretKey) => {
+      const key = Keys.secretKey(Keys.ED25519, secretKey)
+      return (message) => plain(node.sign(null, message, key))
+    },
     verify,
     verifyMany: (signed) => signed.length <= VERIFY_ALONE_MAX ? verifyHere(signed) : verifyOnThreads(signed)
   }

@@ -27,28 +27,33 @@ const bytesOf = (data: RawData): Uint8Array => {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
 }
 
-/** Fibers that wait for something, and are woken all at once. */
-const makeWaiting = () => {
-  let waiting: Array<() => void> = []
-  const wait = Effect.callback<void>((resume) => {
-    const wake = () => resume(Effect.void)
-    waiting.push(wake)
-    return Effect.sync(() => {
-      waiting = waiting.filter((each) => each !== wake)
+const NOBODY: ReadonlyArray<() => void> = []
+
+/** Fibers that wait for something, and are woken all at once. Most of the time it is one, or none. */
+class Waiting {
+  private wakes: ReadonlyArray<() => void> = NOBODY
+
+  wait(): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      const wake = () => resume(Effect.void)
+      this.wakes = [...this.wakes, wake]
+      return Effect.sync(() => {
+        this.wakes = this.wakes.filter((each) => each !== wake)
+      })
     })
-  })
-  const wake = () => {
-    if (waiting.length === 0) return
-    const woken = waiting
-    waiting = []
-    for (const each of woken) each()
   }
-  return { wait, wake }
+
+  wake(): void {
+    const { wakes } = this
+    if (wakes.length === 0) return
+    this.wakes = NOBODY
+    for (const wake of wakes) wake()
+  }
 }
 
 /** The connection; the socket's handlers are set at once, so that nothing that arrives is missed. */
 export const fromWebSocket = (socket: WebSocket, remoteAddress: string): Connection => {
-  const readers = makeWaiting(), writers = makeWaiting()
+  const readers = new Waiting(), writers = new Waiting()
   let unread: Array<Uint8Array> = []
   let unreadBytes = 0
   let ended: ConnectionClosed | undefined
@@ -82,14 +87,17 @@ export const fromWebSocket = (socket: WebSocket, remoteAddress: string): Connect
       if (socket.isPaused) socket.resume()
       return Effect.succeed(taken)
     }
-    return ended === undefined ? Effect.andThen(readers.wait, receive) : Effect.fail(ended)
+    return ended === undefined ? Effect.andThen(readers.wait(), receive) : Effect.fail(ended)
   })
 
   const isFull = () => socket.bufferedAmount > Limit.outboundBytesMax
   const sent = () => {
     if (!isFull()) writers.wake()
   }
-  const room = Effect.flatMap(writers.wait, () => ended === undefined ? Effect.void : Effect.fail(ended))
+  const room = Effect.flatMap(
+    Effect.suspend(() => writers.wait()),
+    () => ended === undefined ? Effect.void : Effect.fail(ended)
+  )
   const send: Connection["send"] = (message) =>
     Effect.suspend(() => {
       if (ended !== undefined) return Effect.fail(ended)

@@ -22,8 +22,8 @@ import { toText } from "@sotto/schema/Text"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { Crypto } from "../Crypto.ts"
@@ -232,14 +232,18 @@ const open = Effect.fnUntraced(function*(connection: Connection, inbox: Inbox, e
 /** A call of `sendAll` that is not yet with the connection. */
 interface Waiting {
   readonly messages: NonEmptyReadonlyArray<Uint8Array>
-  readonly resume: (effect: Effect.Effect<void, ChannelEnd>) => void
+  readonly done: Deferred.Deferred<void, ChannelEnd>
 }
 
-/** Its one fiber seals and sends, in order: no interrupt of a caller can tear a record out of the count. */
+/**
+ * Seals and sends in order, on a fiber that is there while something waits: no interrupt of a caller can tear a record
+ * out of the count, and an idle channel costs no fiber.
+ */
 const makeOutbox = Effect.fnUntraced(function*(connection: Connection, established: Established) {
   const clock = yield* Clock.Clock
+  const scope = yield* Effect.scope
   const writer = Record.makeWriter(established.send, clock.currentTimeMillisUnsafe())
-  const wake = Latch.makeUnsafe(false)
+  let writing = false
   let pending: Array<Waiting> = []
   let underWay: ReadonlyArray<Waiting> = []
   let ended: ChannelEnd | undefined
@@ -249,14 +253,11 @@ const makeOutbox = Effect.fnUntraced(function*(connection: Connection, establish
     const stranded = [...underWay, ...pending]
     underWay = []
     pending = []
-    for (const { resume } of stranded) resume(Effect.fail(ended))
+    for (const { done } of stranded) Deferred.doneUnsafe(done, Effect.fail(ended))
   }
 
   const write = Effect.gen(function*() {
-    while (true) {
-      yield* wake.await
-      yield* Effect.yieldNow // whoever else is about to send comes along
-      wake.closeUnsafe()
+    while (pending.length > 0) {
       const batch = pending
       underWay = batch
       pending = []
@@ -266,26 +267,35 @@ const makeOutbox = Effect.fnUntraced(function*(connection: Connection, establish
       }
       for (const rest of writer.flush()) yield* connection.send(rest)
       underWay = []
-      for (const { resume } of batch) resume(Effect.void)
+      for (const { done } of batch) Deferred.doneUnsafe(done, Effect.void)
     }
-  })
+    writing = false
+  }).pipe(endWith((error) => Effect.sync(() => end(error))))
 
   // Not on the fiber: one that is interrupted before its first step runs no finalizer.
   yield* Effect.addFinalizer(() => Effect.sync(() => end(ENDED_HERE)))
-  yield* write.pipe(endWith((error) => Effect.sync(() => end(error))), Effect.forkScoped)
+
+  /** It begins in its turn of the scheduler: whoever else is about to send comes along. */
+  const start: Effect.Effect<void> = Effect.suspend(() => {
+    if (writing || ended !== undefined) return Effect.void
+    writing = true
+    return Effect.asVoid(Effect.forkIn(write, scope))
+  })
 
   const sendAll: Channel["sendAll"] = (messages) =>
-    Effect.callback((resume) => {
+    Effect.suspend(() => {
       if (messages.some(({ length }) => length > Limit.messageBytesMax)) {
-        return resume(Effect.die(new RangeError(`a channel's message has at most ${Limit.messageBytesMax} bytes`)))
+        return Effect.die(new RangeError(`a channel's message has at most ${Limit.messageBytesMax} bytes`))
       }
-      if (ended !== undefined) return resume(Effect.fail(ended))
-      const waiting: Waiting = { messages, resume }
+      if (ended !== undefined) return Effect.fail(ended)
+      const waiting: Waiting = { messages, done: Deferred.makeUnsafe() }
       pending.push(waiting)
-      wake.openUnsafe()
-      return Effect.sync(() => {
-        pending = pending.filter((other) => other !== waiting)
-      })
+      return Effect.andThen(start, Effect.onInterrupt(Deferred.await(waiting.done), () => forget(waiting)))
+    })
+
+  const forget = (waiting: Waiting) =>
+    Effect.sync(() => {
+      pending = pending.filter((other) => other !== waiting)
     })
 
   return { sendAll, end }

@@ -55,7 +55,7 @@ export const ENDED_HERE = new ConnectionClosed({ clean: true, detail: "ended on 
  */
 export const endWith =
   (end: (error: ChannelEnd) => Effect.Effect<void>) =>
-  <R>(fiber: Effect.Effect<never, ChannelEnd, R>): Effect.Effect<void, never, R> =>
+  <R>(fiber: Effect.Effect<void, ChannelEnd, R>): Effect.Effect<void, never, R> =>
     Effect.catchCause(fiber, (cause) => {
       const error = Cause.findError(cause)
       if (Result.isSuccess(error)) return end(error.success)

@@ -14,6 +14,7 @@ import type { CodecError } from "@sotto/schema/Codec"
 import { Limit } from "@sotto/schema/Limit"
 import { RelayRpcs } from "@sotto/schema/Relay"
 import { fromRefusal, InvalidMessage, RateLimited, type RelayError, toRefusal } from "@sotto/schema/RelayError"
+import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -184,6 +185,8 @@ const exitOf = (
 /** Answers on their way out. They never wait for the network where they are made: a handler must be able to end. */
 interface Outbox {
   readonly put: (response: CallResponse) => void
+  /** All that was put is with the plane. */
+  readonly isEmpty: () => boolean
   readonly room: Effect.Effect<void>
   /** Sends what is there; waits for the first. */
   readonly flush: Effect.Effect<void, ChannelEnd>
@@ -193,8 +196,15 @@ const makeOutbox = (plane: Plane): Outbox => {
   const filled = Latch.makeUnsafe(false)
   const drained = Latch.makeUnsafe(true)
   let waiting: Array<Uint8Array> = []
+  let unsent = 0
+  const sendBatch = (batch: NonEmptyReadonlyArray<Uint8Array>) =>
+    Effect.map(plane.sendAll(batch), () => {
+      unsent -= batch.length
+    })
   return {
+    isEmpty: () => unsent === 0,
     put: (response) => {
+      unsent++
       waiting.push(callResponseCodec.encodeAfter(1, response))
       filled.openUnsafe()
       if (waiting.length >= Limit.controlCallsMax) drained.closeUnsafe()
@@ -207,7 +217,7 @@ const makeOutbox = (plane: Plane): Outbox => {
         waiting = []
         filled.closeUnsafe()
         drained.openUnsafe()
-        return Arr.isArrayNonEmpty(batch) ? plane.sendAll(batch) : Effect.void
+        return Arr.isArrayNonEmpty(batch) ? sendBatch(batch) : Effect.void
       })
     )
   }
@@ -217,6 +227,8 @@ const makeOutbox = (plane: Plane): Outbox => {
 interface Session {
   readonly methodById: Map<number, string>
   readonly outbox: Outbox
+  /** Messages that were taken from the plane and worked on. */
+  taken: number
   ended: boolean
 }
 
@@ -225,13 +237,19 @@ type Server = RpcServer.RpcServer<Calls>
 /**
  * Answers calls over a plane until the channel ends, which is what this fails with. Handlers that still work then are
  * interrupted, and it waits for them. A handler's defect is logged here and reaches the client as `CallFailed`.
+ *
+ * `idle` is told when no call is open and every answer is with the plane, and of how many messages that is true.
  */
 export const serve = <H extends Handlers>(
   handlers: H,
-  plane: Plane
+  plane: Plane,
+  idle: (messages: number) => void = () => undefined
 ): Effect.Effect<never, ChannelEnd, RpcGroup.HandlersServices<Calls, H>> =>
   Effect.gen(function*() {
-    const session: Session = { methodById: new Map(), outbox: makeOutbox(plane), ended: false }
+    const session: Session = { methodById: new Map(), outbox: makeOutbox(plane), taken: 0, ended: false }
+    const look = () => {
+      if (session.methodById.size === 0 && session.outbox.isEmpty()) idle(session.taken)
+    }
     const server = yield* Effect.provideContext(
       RpcServer.makeNoSerialization(RelayRpcs, {
         disableTracing: true,
@@ -250,9 +268,12 @@ export const serve = <H extends Handlers>(
       for (const bytes of yield* plane.receive) {
         yield* session.outbox.room
         yield* takeRequest(session, server, bytes)
+        session.taken++
       }
+      look()
     })
-    return yield* Effect.raceFirst(Effect.forever(readNext), Effect.forever(session.outbox.flush))
+    const flushNext = Effect.map(session.outbox.flush, look)
+    return yield* Effect.raceFirst(Effect.forever(readNext), Effect.forever(flushNext))
   }).pipe(
     Effect.tapError((error) => error._tag === "ChannelFailed" ? plane.fail(error) : Effect.void),
     Effect.scoped

@@ -169,31 +169,30 @@ export const makeReader = (cipher: Cipher): Reader => {
     return failed
   }
 
-  /** What each flag does with a body; answers what is wrong with it. */
-  const accept = new Map<number, (body: Uint8Array, messages: Array<Uint8Array>) => string | undefined>([
-    [FLAG.last, (body, messages) => {
+  const acceptPiece = (body: Uint8Array): string | undefined => {
+    if (body.length !== BODY_BYTES_MAX) return "a piece is not full"
+    pieces.push(body)
+    pieceBytes += body.length
+    return undefined
+  }
+
+  /** Does what the flag says with a body; answers what is wrong with it. */
+  const accept = (flag: number | undefined, body: Uint8Array, messages: Array<Uint8Array>): string | undefined => {
+    if (flag === FLAG.more) return acceptPiece(body)
+    if (flag === FLAG.last) {
       messages.push(pieces.length === 0 ? body : concat(...pieces, body))
       pieces = []
       pieceBytes = 0
       return undefined
-    }],
-    [FLAG.more, (body) => {
-      if (body.length !== BODY_BYTES_MAX) return "a piece is not full"
-      pieces.push(body)
-      pieceBytes += body.length
-      return undefined
-    }],
-    [FLAG.rekey, (body) => {
+    }
+    if (flag === FLAG.rekey) {
       if (body.length !== 0 || pieces.length > 0) return "a rekey is out of place"
       cipher.rekey()
       return undefined
-    }],
-    [
-      FLAG.many,
-      (body, messages) =>
-        pieces.length > 0 || !takeMany(body, messages) ? "shared messages are out of place" : undefined
-    ]
-  ])
+    }
+    if (flag !== FLAG.many) return "a flag is unknown"
+    return pieces.length > 0 || !takeMany(body, messages) ? "shared messages are out of place" : undefined
+  }
 
   /** Takes one sealed record and adds what it completes to `messages`. */
   const take = (sealed: Uint8Array, messages: Array<Uint8Array>): ChannelFailed | undefined => {
@@ -202,8 +201,7 @@ export const makeReader = (cipher: Cipher): Reader => {
     if (pieceBytes + bodyBytes > Limit.messageBytesMax) return fail("oversized", "a message is too long")
     const record = cipher.open(sealed)
     if (record === undefined) return fail("record", "a record does not open")
-    const accepted = accept.get(record[0] ?? -1)
-    const wrong = accepted === undefined ? "a flag is unknown" : accepted(record.subarray(FLAG_BYTES), messages)
+    const wrong = accept(record[0], record.subarray(FLAG_BYTES), messages)
     return wrong === undefined ? undefined : fail("record", wrong)
   }
 

@@ -108,6 +108,10 @@ const signature = (backend: CryptoService["signature"]): CryptoService["signatur
     need(secretKey, SCALAR_BYTES, "signature: secret key")
     return backend.sign(secretKey, message)
   },
+  signer: (secretKey) => {
+    need(secretKey, SCALAR_BYTES, "signature: secret key")
+    return backend.signer(secretKey)
+  },
   verify: Ed25519.withRule(backend.verify),
   verifyMany: Effect.fnUntraced(function*(signed: ReadonlyArray<Signed>) {
     const early = signed.map((one) => Ed25519.withoutBackend(one.publicKey, one.message, one.signature))

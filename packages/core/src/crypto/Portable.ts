@@ -129,6 +129,10 @@ export const make = (options: Options): CryptoService => {
     signature: {
       keyPair: keyPair(ed25519.getPublicKey),
       sign: (secretKey, message) => ed25519.sign(message, secretKey),
+      signer: (secretKey) => {
+        const kept = secretKey.slice()
+        return (message) => ed25519.sign(message, kept)
+      },
       verify: Ed25519.equationHolds,
       verifyMany: Ed25519.verifyEach(Ed25519.equationHolds, VERIFY_PER_TURN)
     },

@@ -45,7 +45,7 @@ export const make = (engine: Engine, session: Session.Session, opens: Buckets) =
   const guarded = <A, E extends RelayError>(call: () => Effect.Effect<A, E>) =>
     Effect.suspend((): Effect.Effect<A, E | RateLimited | InvalidMessage | ShuttingDown> => {
       const admitted = Session.admit(engine, session)
-      if (Result.isSuccess(admitted)) return working(engine, session, call())
+      if (Result.isSuccess(admitted)) return call()
       if (admitted.failure._tag === "InvalidMessage") Session.end(engine, session, admitted.failure)
       return Effect.fail(admitted.failure)
     })
@@ -79,14 +79,6 @@ export const make = (engine: Engine, session: Session.Session, opens: Buckets) =
         })
       )
   } satisfies Handlers
-}
-
-/** While a call works, what serves calls is not put away. */
-const working = <A, E>(engine: Engine, session: Session.Session, call: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  const { control } = session
-  if (control === undefined) return call
-  control.openCalls++
-  return Effect.ensuring(call, Effect.sync(() => control.answered(now(engine))))
 }
 
 const about = (engine: Engine) => ({

@@ -1,7 +1,7 @@
 /**
  * The control plane of one connection, as `Control.serve` wants it. What serves calls costs some 20 KiB, and most
- * connections make a few calls when they begin and then none for hours: so it is started by the first call and put away
- * when there was none for a while.
+ * connections make a few calls when they begin and then none for hours: so it is started by a call and put away when
+ * all calls that came are answered.
  */
 import { PLANE } from "@sotto/schema/Frame"
 import { Limit } from "@sotto/schema/Limit"
@@ -13,20 +13,16 @@ import type { Plane } from "../channel/Demux.ts"
 import { ConnectionClosed } from "../Transport.ts"
 import type { Outbox } from "./Outbox.ts"
 
-/** How long nothing happens before what serves calls is put away. */
-const IDLE_MILLIS = 10_000
 /** What a message costs beside its bytes, so that many small ones count too. */
 const MESSAGE_BYTES = 64
 
 const IDLE = new ConnectionClosed({ clean: true, detail: "no calls" })
 
 export class ControlPlane implements Plane {
-  /** Calls that handlers work on. */
-  openCalls = 0
-  private usedMillis = 0
-  private serving = false
   private messages: Array<Uint8Array> = []
   private bytes = 0
+  /** Messages that were handed to what serves now. */
+  private handed = 0
   private stopped: ConnectionClosed | undefined
   private readonly filled = Latch.makeUnsafe(false)
   private readonly drained = Latch.makeUnsafe(true)
@@ -58,47 +54,38 @@ export class ControlPlane implements Plane {
     }
     this.messages = []
     this.bytes = 0
+    this.handed += taken.length
     this.drained.openUnsafe()
     return Effect.succeed(taken)
   })
 
-  /** Takes a message, without the plane's byte; answers what to do next: wait for room, or `start` serving. */
-  put(message: Uint8Array, nowMillis: number, start: Effect.Effect<void>): Effect.Effect<void> | undefined {
-    this.usedMillis = nowMillis
+  /** Takes a message, without the plane's byte; answers what to wait for when there are too many. */
+  put(message: Uint8Array): Effect.Effect<void> | undefined {
+    this.stopped = undefined
     this.messages.push(message)
     this.bytes += message.length + MESSAGE_BYTES
     this.filled.openUnsafe()
-    if (!this.serving) {
-      this.serving = true
-      return start
-    }
     if (this.bytes < Limit.messageBytesMax) return undefined
     this.drained.closeUnsafe()
     return this.drained.await
   }
 
-  /** Serves until it is stopped, and again when something came meanwhile. */
-  run(serve: Effect.Effect<void>): Effect.Effect<void> {
+  /** Serves until nothing is left to be served, and calls `over` in the step in which that is so. */
+  run(serve: Effect.Effect<void>, over: () => void): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.stopped = undefined
+      this.handed = 0
       return Effect.flatMap(serve, () => {
-        if (this.messages.length > 0) return this.run(serve)
-        this.serving = false
+        if (this.messages.length > 0) return this.run(serve, over)
+        over()
         return Effect.void
       })
     })
   }
 
-  /** Puts away what serves calls, when nothing happened for a while. */
-  rest(nowMillis: number): void {
-    if (!this.serving || this.openCalls > 0 || nowMillis - this.usedMillis < IDLE_MILLIS) return
+  /** So many messages were served and nothing is open: what serves calls is put away, unless more have come. */
+  rest(served: number): void {
+    if (served < this.handed || this.messages.length > 0) return
     this.stopped = IDLE
     this.filled.openUnsafe()
-  }
-
-  /** A handler ended. */
-  answered(nowMillis: number): void {
-    this.openCalls--
-    this.usedMillis = nowMillis
   }
 }

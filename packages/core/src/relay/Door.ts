@@ -10,6 +10,7 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
 import * as Channel from "../channel/Channel.ts"
 import type { ChannelFailed } from "../channel/ChannelError.ts"
 import * as Control from "../channel/Control.ts"
@@ -142,17 +143,32 @@ const talk = Effect.fnUntraced(function*(
       })
   )
   const { outbox } = session
-  const plane = new ControlPlane({ outbox, fail: (failed) => ended(engine, session, failed) })
-  session.control = plane
-  const calls = Effect.suspend(() => Effect.ignore(Control.serve(Calls.make(engine, session, door.opens), plane)))
-  const serving = Effect.asVoid(Effect.forkIn(guarded(session, plane.run(calls)), scope))
+  const control = controlOf(engine, door, session, scope)
   yield* Effect.forkScoped(
     Effect.ensuring(Effect.ignore(outbox.run(channel.sendAll)), Effect.sync(() => Session.cut(session)))
   )
-  const read = Session.read(engine, session, channel.receive, (message) => plane.put(message, now(engine), serving))
+  const read = Session.read(engine, session, channel.receive, control)
   yield* Effect.forkScoped(guarded(session, read.pipe(Effect.catch((why) => ended(engine, session, why)))))
   yield* Deferred.await(session.gone)
 })
+
+/** Takes messages of the control plane, which is there while calls are. */
+const controlOf = (engine: Engine, door: Door, session: Session.Session, scope: Scope.Scope) => {
+  let plane: ControlPlane | undefined
+  return (message: Uint8Array): Effect.Effect<void> | undefined => {
+    if (plane !== undefined) return plane.put(message)
+    const begun = new ControlPlane({ outbox: session.outbox, fail: (failed) => ended(engine, session, failed) })
+    plane = begun
+    begun.put(message)
+    const calls = Effect.suspend(() =>
+      Effect.ignore(Control.serve(Calls.make(engine, session, door.opens), begun, (served) => begun.rest(served)))
+    )
+    const over = () => {
+      plane = undefined
+    }
+    return Effect.asVoid(Effect.forkIn(guarded(session, begun.run(calls, over)), scope))
+  }
+}
 
 /** A bug in what serves a connection costs that connection. */
 const guarded = (session: Session.Session, serving: Effect.Effect<void>): Effect.Effect<void> =>

@@ -32,13 +32,13 @@ export interface HeadSigner {
 const REUSE_MILLIS = 5000
 
 export const make = (
-  crypto: { readonly signature: Pick<Crypto["Service"]["signature"], "sign"> },
+  crypto: { readonly signature: Pick<Crypto["Service"]["signature"], "signer"> },
   relay: { readonly relayKey: RelayKey; readonly signing: Secret.Secret }
 ): HeadSigner => {
+  const signed = crypto.signature.signer(Secret.reveal(relay.signing))
   const sign = (route: RouteId, { chain, lowest, position }: LogState, millis: number): Head => {
     const body = { relay: relay.relayKey, route, position, chain, lowest, millis }
-    const signature = crypto.signature.sign(Secret.reveal(relay.signing), Proof.head(headBodyCodec.encode(body)))
-    return { body, signature: Signature.make(signature) }
+    return { body, signature: Signature.make(signed(Proof.head(headBodyCodec.encode(body)))) }
   }
   const current = (cache: HeadCache, route: RouteId, state: LogState, nowMillis: number): Head => {
     const { head } = cache

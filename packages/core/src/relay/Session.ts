@@ -18,7 +18,6 @@ import * as Result from "effect/Result"
 import type { Channel } from "../channel/Channel.ts"
 import type { ChannelFailed } from "../channel/ChannelError.ts"
 import type { ConnectionClosed } from "../Transport.ts"
-import type { ControlPlane } from "./ControlPlane.ts"
 import { type Engine, now } from "./Engine.ts"
 import * as Hub from "./Hub.ts"
 import type { Claim } from "./Mailbox.ts"
@@ -32,8 +31,6 @@ export interface Session {
   readonly address: string
   readonly handshakeHash: Uint8Array
   readonly outbox: Outbox
-  /** Its control plane, once it is served. */
-  control: ControlPlane | undefined
   readonly openedMillis: number
   /** It has proved something: attached a route, or taken a side of a mailbox. */
   authenticated: boolean
@@ -50,8 +47,8 @@ export interface Session {
   wrongProofs: number
   pushes: number
   pushBytes: number
-  /** Open while there is room for more requests. */
-  readonly room: Latch.Latch
+  /** What its reader waits for when there is no room for more requests. */
+  room: Latch.Latch | undefined
   /** When it was asked to end. */
   endedMillis: number | undefined
   readonly gone: Deferred.Deferred<void>
@@ -69,23 +66,21 @@ export const make = (
   channel: Pick<Session, "address" | "handshakeHash" | "known" | "bell">
 ): Session => {
   const openedMillis = now(engine)
-  const room = Latch.makeUnsafe(true)
   const handleByNumber = new Map<number, Hub.Handle>()
   const outbox = new Outbox({
     clock: engine.clock,
     roomBytes: engine.options.limits.outboundBytesMax,
     onRoom: () => {
-      room.openUnsafe()
+      made.room?.openUnsafe()
       for (const handle of handleByNumber.values()) {
         if (handle.subscription !== undefined) Hub.wake(engine, handle.hub)
       }
     }
   })
-  return {
+  const made: Session = {
     address: channel.address,
     handshakeHash: channel.handshakeHash,
     outbox,
-    control: undefined,
     openedMillis,
     authenticated: false,
     known: channel.known,
@@ -97,11 +92,12 @@ export const make = (
     wrongProofs: 0,
     pushes: 0,
     pushBytes: 0,
-    room,
+    room: undefined,
     endedMillis: undefined,
     gone: Deferred.makeUnsafe(),
     bell: channel.bell
   }
+  return made
 }
 
 /** Lets everything go that the connection held. */
@@ -160,7 +156,7 @@ export const read = (
     Effect.gen(function*() {
       for (const message of yield* messages) {
         while (!hasRoom(engine, session)) {
-          session.room.closeUnsafe()
+          session.room = Latch.makeUnsafe(false)
           yield* session.room.await
         }
         const job = take(engine, session, message, control)
@@ -274,7 +270,7 @@ const push = (
       Effect.sync(() => {
         session.pushes--
         session.pushBytes -= accepted.bytes
-        if (hasRoom(engine, session)) session.room.openUnsafe()
+        if (hasRoom(engine, session)) session.room?.openUnsafe()
       })
     ),
     { startImmediately: true }

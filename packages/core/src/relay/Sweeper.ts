@@ -80,8 +80,7 @@ export const watch = (engine: Engine, { bell, sessions }: Watched): Effect.Effec
 
 const look = (engine: Engine, session: Session.Session, nowMillis: number): void => {
   const { stallMillis, unauthenticatedMillis } = engine.options.limits
-  const { control, outbox } = session
-  control?.rest(nowMillis)
+  const { outbox } = session
   if (session.endedMillis !== undefined) {
     if (nowMillis - session.endedMillis >= LINGER_MILLIS) Session.cut(session)
   } else if (outbox.bytes > 0 && nowMillis - outbox.progressMillis >= stallMillis) {

@@ -196,6 +196,9 @@ const publicKeys = (name: string, over: Layer.Layer<Crypto, CryptoUnavailable>) 
           assert.strictEqual(hex(secretKey), vector.seed)
           const signed = signature.sign(secretKey, message)
           assert.strictEqual(hex(signed), vector.signature)
+          const signer = signature.signer(secretKey)
+          secretKey.fill(0)
+          assert.strictEqual(hex(signer(message)), vector.signature)
           assert.isTrue(signature.verify(publicKey, message, signed))
           for (const at of [0, 31, 32, 63]) {
             assert.isFalse(signature.verify(publicKey, message, signed.with(at, (signed[at] ?? 0) ^ 1)))
@@ -224,6 +227,7 @@ const publicKeys = (name: string, over: Layer.Layer<Crypto, CryptoUnavailable>) 
         assert.deepEqual(yield* signature.verifyMany([]), [])
         assert.throws(() => signature.keyPair(new Uint8Array(31)), RangeError)
         assert.throws(() => signature.sign(new Uint8Array(64), new Uint8Array(0)), RangeError)
+        assert.throws(() => signature.signer(new Uint8Array(64)), RangeError)
       }))
     it.effect(
       "RFC 7748 X25519, iterated a thousand times",

@@ -54,9 +54,12 @@ layer(Kit.CryptoLive)("a relay", (it) => {
         ...plain,
         signature: {
           ...plain.signature,
-          sign: (key, message) => {
-            counts.signatures++
-            return plain.signature.sign(key, message)
+          signer: (key) => {
+            const sign = plain.signature.signer(key)
+            return (message) => {
+              counts.signatures++
+              return sign(message)
+            }
           }
         }
       })
@@ -96,7 +99,7 @@ describe("HeadSigner", () => {
     HeadSigner.make(
       {
         signature: {
-          sign: () => {
+          signer: () => () => {
             signatures.count++
             return new Uint8Array(64)
           }

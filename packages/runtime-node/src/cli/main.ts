@@ -1,7 +1,10 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=2
 /**
  * The command `sotto`: reads the arguments, runs one command, and turns its end into an exit code (docs/reference/
  * command-line.md). Commands are one file each, beside this one.
+ *
+ * The small young generation is for `relay`: most of what an idle connection costs beyond its socket is garbage of its
+ * handshake that was not collected yet (`npm run bench -- relay`, memory).
  */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as CliOutput from "effect/cli/CliOutput"

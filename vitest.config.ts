@@ -24,6 +24,7 @@ export default defineConfig({
     testTimeout: 30_000,
     projects: [
       project("unit", ["packages/*/test/**/*.test.ts", "simulation/test/**/*.test.ts"]),
+      project("simulation", ["scenarios/test/**/*.test.ts"]),
       project("interop", ["test/interop/**/*.test.ts"]),
       project("tidy", ["test/tidy/**/*.test.ts"]),
       serial("e2e", ["test/end-to-end/**/*.test.ts", "test/process/**/*.test.ts", "test/example/**/*.test.ts"]),

@@ -45,7 +45,7 @@ export class EventQueue {
   /** The time of the next event that will run, or undefined. */
   next(): number | undefined {
     while (this.events.length > 0) {
-      const [first] = this.events
+      const first = this.events[0]
       if (first !== undefined && isLive(first)) break
       this.removeFirst()
     }
@@ -124,7 +124,8 @@ export class EventQueue {
     const end = Math.min(first + 4, this.events.length)
     if (first >= end) return -1
     for (let child = first + 1; child < end; child++) {
-      const [time, firstTime] = [times[child] ?? 0, times[first] ?? 0]
+      const time = times[child] ?? 0
+      const firstTime = times[first] ?? 0
       if (time < firstTime || (time === firstTime && (orders[child] ?? 0) < (orders[first] ?? 0))) first = child
     }
     return first

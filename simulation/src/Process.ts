@@ -150,7 +150,7 @@ class Incarnation<A, E, R> implements Process<A, E, R> {
   }
 
   get busy(): boolean {
-    return this.timers > 0 || this.scheduler.busy || this.paused || this.state === "starting"
+    return this.alive && (this.timers > 0 || this.scheduler.busy || this.paused || this.state === "starting")
   }
 
   get tape(): Scheduler.Tape {

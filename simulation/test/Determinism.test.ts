@@ -1,4 +1,6 @@
 /** The claim of the whole package: the same seed, the same run. */
+import { execFileSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "vitest"
 import * as Kernel from "../src/Kernel.ts"
 import * as Trace from "../src/Trace.ts"
@@ -20,6 +22,13 @@ describe("the same seed", () => {
       assert.deepStrictEqual(Cluster.run(seed, { traps: "virtualise" }), trapped)
       assert.deepStrictEqual(Cluster.run(seed, { traps: "off" }), trapped)
     }
+  })
+
+  it("gives the same run in another process", () => {
+    const program = fileURLToPath(new URL("kit/hashes.ts", import.meta.url))
+    const printed = execFileSync(process.execPath, ["--conditions=@sotto/source", program], { encoding: "utf8" })
+    const own = Array.from({ length: 20 }, (_, i) => Cluster.run(BigInt(i)).hash)
+    assert.deepStrictEqual(JSON.parse(printed), own)
   })
 
   it("gives the same run step by step", () => {

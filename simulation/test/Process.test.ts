@@ -137,6 +137,7 @@ describe("crash", () => {
     kernel.schedule(1_000, () => wake.forEach((one) => one()))
     assert.deepStrictEqual(kernel.run(), { end: "quiet" })
     assert.deepStrictEqual(woken, [])
+    assert.isFalse(process.busy)
     // The dead timer of 2 s did not even move the clock.
     assert.strictEqual(kernel.nowMicros(), 1_001_000)
     assert.strictEqual(kinds(kernel).filter((kind) => kind === "n1 crash").length, 1)

@@ -154,6 +154,32 @@ describe("the tape", () => {
     }
   })
 
+  it("keeps the meaning of an entry when the others are taken out", () => {
+    /** The steps after which time moved: where the fiber was put aside. */
+    const stops = (options: Options) => {
+      const kernel = Kernel.make({ seed: 5n })
+      const at: Array<number> = []
+      const step = Effect.sync(() => at.push(kernel.nowMicros()))
+      const program = Effect.gen(function*() {
+        for (let i = 0; i < 300; i++) yield* i % 50 === 49 ? Effect.andThen(Effect.yieldNow, step) : step
+      })
+      const process = Process.start(kernel, { node: "n1", context: Context.empty(), program, ...options })
+      // A pause puts fibers aside as well, which must not count.
+      for (let i = 0; i < 20; i++) kernel.step()
+      process.pause(1)
+      kernel.run()
+      const moved = at.flatMap((micros, i) => micros - (at[i - 1] ?? 0) >= 1_000 ? [i] : [])
+      return { moved, tape: process.tape }
+    }
+    const delayMicros = { low: 1_000, high: 1_000 }
+    const { moved, tape } = stops({ preemption: { p: 0.03, delayMicros }, record: true })
+    assert.isAbove(moved.length, 5)
+    const alone = tape.asides.flatMap((entry) =>
+      stops({ policy: { kind: "replay", tape: { picks: [], asides: [entry] } } }).moved
+    )
+    assert.deepStrictEqual([...new Set(alone)], moved)
+  })
+
   it("shrinks: entry after entry is taken out while the update is still lost", () => {
     const options: Options = { preemption: { p: 0.3, delayMicros: { low: 1, high: 9 } }, record: true }
     const shrink = (seed: bigint): number => {

@@ -258,6 +258,27 @@ describe("ambient timers", () => {
   })
 })
 
+describe("ambient timers of a paused process", () => {
+  it("wait for the end of the pause, in order", () => {
+    const kernel = Kernel.make({ seed: 1n, traps: "virtualise" })
+    const log: Array<string> = []
+    const say = (name: string) => log.push(`${name} ${kernel.nowMicros() / 1_000}`)
+    const process = Process.start(kernel, {
+      node: "n1",
+      context: Context.empty(),
+      program: Effect.gen(function*() {
+        setTimeout(() => say("timeout"), 20)
+        yield* Effect.forkChild(Effect.andThen(Effect.sleep("10 millis"), Effect.sync(() => say("sleep"))))
+        yield* Effect.never
+      })
+    })
+    kernel.run({ micros: 1_000 })
+    process.pause(99_000)
+    kernel.run()
+    assert.deepStrictEqual(log, ["sleep 100", "timeout 100"])
+  })
+})
+
 describe("an Effect run from an empty context", () => {
   it("stalls without traps", () => {
     const program = Effect.callback<void>((resume) => {
@@ -308,6 +329,32 @@ describe("an Effect run from an empty context", () => {
     process.crash()
     kernel.run({ micros: 9_000_000 })
     assert.deepStrictEqual(log, [1, 3.5, 4.5])
+  })
+
+  it("does not come back when somebody outside wakes it after the crash", () => {
+    let woken = false
+    let wake = () => {}
+    const kernel = Kernel.make({ seed: 1n })
+    const waiting = Effect.callback<void>((resume) => {
+      wake = () => resume(Effect.void)
+    })
+    const program = Effect.andThen(
+      Effect.sync(() => {
+        Effect.runFork(Effect.andThen(
+          waiting,
+          Effect.sync(() => {
+            woken = true
+          })
+        ))
+      }),
+      Effect.never
+    )
+    const process = Process.start(kernel, { node: "n1", context: Context.empty(), program })
+    kernel.run()
+    process.crash()
+    kernel.schedule(1, () => wake())
+    kernel.run()
+    assert.isFalse(woken)
   })
 })
 

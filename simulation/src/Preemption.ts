@@ -115,11 +115,6 @@ export class Preemptor {
     return this.aside(progress, delay)
   }
 
-  /** The fiber was put aside for another reason, before an operation that was counted (`step`) or was not. */
-  returns(fiber: AnyFiber, counted: boolean): void {
-    if (this.tracking) this.progressOf(fiber).operations -= RETURN_OPERATIONS - (counted ? 0 : 1)
-  }
-
   private isReturning(fiber: AnyFiber): boolean {
     const spared = this.returning.get(fiber)
     if (spared === undefined) return false

@@ -146,10 +146,8 @@ export class ProcessScheduler implements EffectScheduler.Scheduler {
   }
 
   private shouldYieldCarefully(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    const tired = fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
-    if (!this.halted && this.hold(this.preemptor.step(fiber))) return true
-    if (this.halted || tired) this.preemptor.returns(fiber, !this.halted)
-    return this.halted || tired
+    if (this.halted || this.hold(this.preemptor.step(fiber))) return true
+    return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
   }
 
   /** Remembers for how long the fiber that runs is put aside: its task is the next that comes. */

@@ -82,7 +82,7 @@ export interface Answer {
 }
 
 /** Thrown into a process that used the machine. */
-export class AmbientUse extends Error {
+class AmbientUse extends Error {
   override readonly name = "AmbientUse"
 }
 

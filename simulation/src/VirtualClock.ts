@@ -27,7 +27,7 @@ export interface Options {
 }
 
 /** Thrown into a program that waits in a loop over the clock. */
-export class BusyWait extends Error {
+class BusyWait extends Error {
   override readonly name = "BusyWait"
 }
 

@@ -1,0 +1,82 @@
+/**
+ * What must hold, whatever goes wrong. An invariant is begun anew with each run, and watches what it asks for.
+ *
+ * The library is in `invariant/`, one file each. What a program does inside, it tells by `host.observe(kind, data)`.
+ */
+import type { Crossing } from "./Connection.ts"
+import type * as Node from "./Node.ts"
+import type { Phase } from "./Report.ts"
+import type { Json, Scenario } from "./Scenario.ts"
+import type * as Trace from "./Trace.ts"
+import type * as Workload from "./Workload.ts"
+
+/** What a program said by `host.observe`. */
+export interface Observation {
+  readonly node: string
+  readonly kind: string
+  readonly incarnation: number
+  readonly what: string
+  readonly data: Json
+}
+
+/** One node, as invariants see it. */
+export interface NodeView {
+  readonly name: string
+  readonly kind: string
+  readonly trust: "trusted" | "untrusted"
+  readonly persistent: boolean
+  readonly alive: boolean
+  readonly incarnation: number
+  /** It takes part in the liveness phase: it is not dead for ever. */
+  readonly core: boolean
+  /** What it showed when it was last asked; undefined when it is down or did not answer. */
+  readonly probe: Node.Probe | undefined
+  /** All bytes on its disk, file by file. */
+  readonly files: () => ReadonlyArray<{ readonly file: string; readonly bytes: Uint8Array }>
+}
+
+/** The run, as invariants see it. */
+export interface World {
+  readonly scenario: Scenario
+  readonly nowMicros: () => number
+  readonly phase: Phase
+  readonly nodes: ReadonlyArray<NodeView>
+  readonly history: ReadonlyArray<Workload.Entry>
+  /** Why losing something would be no fault of the program. */
+  readonly lossExpected: ReadonlyArray<string>
+  /** When the world was healed. */
+  readonly healedMicros: number | undefined
+  /** When it came to rest after that. */
+  readonly settledMicros: number | undefined
+  /** Why nodes do not come to rest. */
+  readonly stuck: ReadonlyArray<{ readonly node: string; readonly waits: string }>
+  readonly of: <M>(model: Workload.Model<M>) => M
+  /** Something does not hold. */
+  readonly violated: (message: string, node?: string) => void
+}
+
+/** What an invariant watches in one run. */
+export interface Watch {
+  readonly onObservation?: (observation: Observation) => void
+  /** Every message that is put on a wire. */
+  readonly onCrossing?: (crossing: Crossing) => void
+  readonly onRow?: (row: Trace.Row) => void
+  /** A command ended. */
+  readonly onCommand?: (entry: Workload.Entry) => void
+  /** A phase begins. */
+  readonly onPhase?: (phase: Phase) => void
+  /** Asked again and again in the liveness phase, right after the probes: whether the world has come to rest. */
+  readonly isSettled?: () => boolean
+  /** The world came to rest, or its time is over (`world.settledMicros` tells). */
+  readonly onEnd?: () => void
+  /** All nodes ended gracefully; `restart`: they were started again from their disks and came to rest. */
+  readonly onStopped?: () => void
+  readonly onRestarted?: () => void
+}
+
+export interface Invariant {
+  readonly name: string
+  readonly begin: (world: World) => Watch
+}
+
+export const make = (name: string, begin: (world: World) => Watch): Invariant => ({ name, begin })

@@ -156,7 +156,25 @@ const direction: ReadonlyArray<Case> = [
   clean("packages/runtime-node/src/Node.ts", "import { join } from \"node:path\"\nexport const f = () => join(\"a\")")
 ]
 
-const cases = [...anywhere, ...impure(schema), ...impure(core), ...direction]
+const simulator = "simulation/src"
+
+const simulated: ReadonlyArray<Case> = [
+  ...["", "invariant/", "viewer/", "cli/", "mutant/"].map((folder) =>
+    violation(imports, `${simulator}/${folder}Sotto.ts`, importing("y", "@sotto/core/Store"))
+  ),
+  violation(imports, `${simulator}/Node.ts`, importing("y", "node:fs")),
+  violation(imports, `${simulator}/Barrel.ts`, importing("y", "effect")),
+  clean(`${simulator}/cli/Node.ts`, "import { join } from \"node:path\"\nexport const f = () => join(\"a\")"),
+  ...["Date", "setTimeout", "queueMicrotask", "process", "performance", "crypto", "fetch"].map((name) =>
+    violation(globals, `${simulator}/Global_${name}.ts`, `export const f = () => ${name}`)
+  ),
+  ...["random", "log", "exp", "pow"].map((name) =>
+    violation("eslint(no-restricted-properties)", `${simulator}/Math_${name}.ts`, `export const f = Math.${name}`)
+  ),
+  clean(`${simulator}/Trap.ts`, "export const f = () => [Date.now(), Math.random()]")
+]
+
+const cases = [...anywhere, ...impure(schema), ...impure(core), ...direction, ...simulated]
 const reported = new Map<string, Set<string>>()
 
 /** The report of one run of the linter: what it names, as far as this test reads it. */
@@ -182,7 +200,10 @@ describe("the rules of the house", () => {
   beforeAll(() => {
     cpSync(join(root, ".oxlintrc.json"), join(folder, ".oxlintrc.json"))
     const compilerOptions = { strict: true, noUncheckedIndexedAccess: true, target: "ES2024", module: "NodeNext" }
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["packages"] }))
+    writeFileSync(
+      join(folder, "tsconfig.json"),
+      JSON.stringify({ compilerOptions, include: ["packages", "simulation"] })
+    )
     for (const { file, source } of cases) {
       mkdirSync(dirname(join(folder, file)), { recursive: true })
       writeFileSync(join(folder, file), `${source}\n`)

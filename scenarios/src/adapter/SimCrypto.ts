@@ -1,0 +1,68 @@
+/**
+ * Core's `Crypto` in the simulator: the real primitives or the fake ones, over the randomness of the process, with a
+ * record of every key and nonce that something was sealed under.
+ */
+import { Crypto } from "@sotto/core/Crypto"
+import * as Portable from "@sotto/core/crypto/Portable"
+import * as FakeCrypto from "./FakeCrypto.ts"
+import { Mixer } from "./Mixer.ts"
+
+/** `real`: core's portable backend. `fake`: the same behaviour without the work (`FakeCrypto`). */
+export type Tier = "real" | "fake"
+
+type Service = Crypto["Service"]
+
+/** A key and a nonce that two different texts were sealed under. */
+export interface Reuse {
+  readonly cipher: "aead" | "channelAead"
+  readonly node: string
+  readonly before: string
+}
+
+/** What all processes of a run have sealed, whichever incarnation. */
+export class SealRecord {
+  readonly reuses: Array<Reuse> = []
+  private readonly sealed = new Map<string, { readonly digest: string; readonly node: string }>()
+  private readonly mixer = new Mixer()
+
+  /** Notes one sealing; the second of another text under the same key and nonce is a reuse. */
+  note(node: string, cipher: Reuse["cipher"], key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array): void {
+    const name = this.digest(key, nonce)
+    const digest = this.digest(ciphertext.subarray(-16), nonce)
+    const before = this.sealed.get(name)
+    if (before === undefined) this.sealed.set(name, { digest, node })
+    else if (before.digest !== digest) this.reuses.push({ cipher, node, before: before.node })
+  }
+
+  /** 64 bits as text, each UTF-16 unit 16 of them. */
+  private digest(a: Uint8Array, b: Uint8Array): string {
+    const out = new Uint8Array(8)
+    this.mixer.begin(0x51).add(a).add(b).finish(out, 0, 8)
+    const unit = (at: number) => (out[at] ?? 0) | ((out[at + 1] ?? 0) << 8)
+    return String.fromCharCode(unit(0), unit(2), unit(4), unit(6))
+  }
+}
+
+/** Crypto of one process. */
+export const make = (options: {
+  readonly tier: Tier
+  readonly node: string
+  readonly random: Service["random"]
+  readonly record: SealRecord
+}): Service => {
+  const { node, random, record, tier } = options
+  const crypto = tier === "fake" ? FakeCrypto.make(random) : Portable.make({ random, backend: "simulated" })
+  const recorded = (cipher: Reuse["cipher"], aead: Service["aead"]): Service["aead"] => ({
+    ...aead,
+    seal: (key, nonce, associatedData, plaintext) => {
+      const ciphertext = aead.seal(key, nonce, associatedData, plaintext)
+      record.note(node, cipher, key, nonce, ciphertext)
+      return ciphertext
+    }
+  })
+  return Crypto.of({
+    ...crypto,
+    aead: recorded("aead", crypto.aead),
+    channelAead: recorded("channelAead", crypto.channelAead)
+  })
+}

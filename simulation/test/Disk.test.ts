@@ -3,6 +3,7 @@ import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import type { Disk } from "../src/Disk.ts"
 import type { CrashLaw } from "../src/DiskImage.ts"
+import * as Files from "../src/Files.ts"
 import { crashLaws, smallDisk } from "./kit/SmallDisk.ts"
 import { text, utf8 } from "./kit/SmallWorld.ts"
 
@@ -136,20 +137,22 @@ describe("a dead process", () => {
     assert.strictEqual(small.operations(), operations)
   })
 
-  it("does not do what it was waiting for", () => {
-    const small = opened(1n, { latency: { append: { kind: "constant", micros: 1_000 } } })
-    const process = small.process("n")
-    let answered = false
-    small.timeline.schedule(500, () => process.kill())
-    const program = small.run((files) =>
-      Effect.sync(() => {
-        process.fork(Effect.map(files.append("f", utf8("x")), () => {
-          answered = true
-        }))
+  it("hears nothing even on a scheduler that knows nothing of its death", () => {
+    for (const when of ["waiting", "before", "after"] as const) {
+      const small = opened(1n, when === "waiting" ? { latency: { append: { kind: "constant", micros: 1_000 } } } : {})
+      const { disk, owner } = small
+      let answered = 0
+      disk.onOperation(({ phase }) => {
+        if (phase === when) owner.kill()
+        return undefined
       })
-    )
-    assert.isDefined(program)
-    assert.isFalse(answered)
+      small.timeline.schedule(500, () => owner.kill())
+      const files = Files.make(disk, owner)
+      Effect.runFork(Effect.ensuring(files.append("f", utf8("x")), Effect.sync(() => answered++)))
+      small.timeline.run()
+      assert.strictEqual(answered, 0)
+      assert.deepStrictEqual(contents(small), when === "after" ? { f: "x" } : {})
+    }
   })
 })
 

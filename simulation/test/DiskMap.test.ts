@@ -265,4 +265,18 @@ describe("a map over a disk", () => {
       })
     ))
   })
+
+  it("takes a copy of what it is given", () => {
+    const small = smallDisk(1n, { latency: { sync: { kind: "constant", micros: 5_000 } } })
+    const [key, value] = [Uint8Array.of(1), Uint8Array.of(2)]
+    small.timeline.schedule(7_000, () => {
+      key.fill(9)
+      value.fill(9)
+    })
+    const state = small.run((files) =>
+      Effect.flatMap(DiskMap.open(files), (map) => Effect.andThen(map.commit([{ key, value }]), stateOf(map)))
+    )
+    assert.deepStrictEqual(valueOf(state), [["01", "02"]])
+    assert.deepStrictEqual(valueOf(small.run(reopen)), [["01", "02"]])
+  })
 })

@@ -88,6 +88,31 @@ describe("rows", () => {
     }
   })
 
+  it("of messages stay as they were when other connections are opened and closed", () => {
+    const link: Partial<LinkLaw> = {
+      latency: { kind: "uniform", lowMicros: 1_000, highMicros: 9_000 },
+      corruption: 0.1
+    }
+    const more = (small: World) => {
+      const fail = () => assert.fail("not open")
+      for (const node of ["a", "c"]) {
+        small.network.connect(small.process(node), "b:1", { open: (end) => end.close(), failed: fail })
+      }
+    }
+    assert.deepStrictEqual(arrivals(traffic({ link }, more)), arrivals(traffic({ link })))
+  })
+
+  it("of messages that were lost on a connection come after another sending at the earliest", () => {
+    const rows = traffic({ link: { loss: 0.2 } })
+    const sent = new Map(rows.filter((row) => row.kind === "send").map((row) => [row.i, row.tMicros]))
+    const again = new Set(rows.filter((row) => row.payload?.["reason"] === "loss, sent again").map((row) => row.cause))
+    assert.isAbove(again.size, 10)
+    for (const row of rows) {
+      if (row.kind !== "recv" || !again.has(row.cause)) continue
+      assert.isAtLeast(row.tMicros - (sent.get(row.cause ?? -1) ?? 0), 200_000)
+    }
+  })
+
   it("of knobs that are off do not shift the draws of the others", () => {
     const one: Partial<LinkLaw> = { latency: { kind: "uniform", lowMicros: 0, highMicros: 9_000 }, corruption: 0.5 }
     const other: Partial<LinkLaw> = { ...one, duplication: 0.5 }
@@ -119,5 +144,19 @@ describe("datagrams", () => {
     assert.notDeepEqual(overtaken, sent)
     assert.deepStrictEqual(overtaken.toSorted((x, y) => x - y), sent)
     assert.deepStrictEqual(exchange({ mtuBytes: 3 }), [])
+  })
+
+  it("are lost when a partition comes while they are on their way, and wait in a clog", () => {
+    for (const kind of ["block", "clog"] as const) {
+      const small = world()
+      const heard: Array<number> = []
+      const socket = small.network.bind(small.process("a"), "a:1", () => undefined)
+      small.network.bind(small.process("b"), "b:1", () => heard.push(small.timeline.nowMicros()))
+      socket?.send("b:1", utf8("x"))
+      const lift = small.network[kind](Partition.isolate("a"))
+      small.timeline.schedule(7_000, lift)
+      small.timeline.run()
+      assert.deepStrictEqual(heard, kind === "clog" ? [7_000] : [])
+    }
   })
 })

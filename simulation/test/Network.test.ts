@@ -38,7 +38,7 @@ describe("a connection", () => {
         const back: Array<string> = []
         drain(remote, there)
         drain(local, back)
-        const words = Array.from({ length: 40 }, (_, k) => `word ${k};`)
+        const words = Array.from({ length: 60 }, (_, k) => `word ${k};`)
         const start = small.timeline.nowMicros()
         words.forEach((word, k) => {
           small.timeline.schedule(k * 10_000, () => {
@@ -50,11 +50,11 @@ describe("a connection", () => {
           const lift = small.network.block(Partition.isolate("a", "in"))
           small.timeline.schedule(100_000, lift)
         })
-        small.timeline.schedule(120_000, () => {
+        small.timeline.schedule(300_000, () => {
           const lift = small.network.clog(Partition.everywhere)
           small.timeline.schedule(100_000, lift)
         })
-        small.timeline.schedule(40 * 10_000, () => local.close())
+        small.timeline.schedule(60 * 10_000, () => local.close())
         small.timeline.run(start + 10 ** 10)
         assert.strictEqual(there.join(""), words.join(""))
         if (!stream) assert.deepStrictEqual(there, words)
@@ -197,6 +197,21 @@ describe("a connection", () => {
     small.timeline.run()
     assert.deepStrictEqual([local.ended?.clean, remote.ended?.clean], [false, false])
     assert.deepStrictEqual(local.read(), [])
+  })
+
+  it("drops what the other side has not read when it is reset, and keeps it when it is closed", () => {
+    for (const how of ["reset", "close"] as const) {
+      const small = world()
+      const { local, remote } = connected(small)
+      const bytes = utf8("unread")
+      local.write(bytes)
+      bytes.fill(0)
+      small.timeline.run()
+      local[how]()
+      small.timeline.run()
+      assert.deepStrictEqual(remote.read().map(text), how === "reset" ? [] : ["unread"])
+      assert.strictEqual(remote.ended?.clean, how === "close")
+    }
   })
 
   it("lets nothing past a message that is too long for a black hole", () => {

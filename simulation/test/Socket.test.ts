@@ -86,6 +86,26 @@ describe("sockets", () => {
     }
   })
 
+  it("leave no open connection behind when connecting is interrupted, whenever that is", () => {
+    let opened = 0
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 500n }), fc.integer({ min: 900, max: 1_100 }), (seed, at) => {
+        const small = world({ seed })
+        const [a, b] = [small.process("a", 0.3, seed), small.process("b")]
+        const remote: Array<End> = []
+        small.network.listen(b, "b:1", (end) => remote.push(end))
+        const connect = Effect.scoped(Effect.andThen(Socket.host(small.network, a).connect("b:1"), Effect.never))
+        const fiber = a.fork(connect)
+        small.timeline.schedule(at, () => fiber.interruptUnsafe())
+        small.timeline.run()
+        opened += remote.length
+        for (const end of remote) assert.isDefined(end.ended)
+      }),
+      { numRuns: 200 }
+    )
+    assert.isAbove(opened, 50)
+  })
+
   it("keep what arrived for the next receive when one is interrupted", () => {
     const small = world()
     const { a, local, remote } = connected(small)

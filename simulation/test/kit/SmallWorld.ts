@@ -42,7 +42,10 @@ export class SmallTimeline implements Timeline {
   }
 }
 
-/** A process that can die; its fibers yield at each operation with the chance `preempt`. */
+/**
+ * A process that can die; its fibers yield at each operation with the chance `preempt`. Well below a half: to come back
+ * from a yield is an operation too, so at a half they get nowhere.
+ */
 export class SmallProcess implements Owner {
   readonly node: string
   private readonly timeline: Timeline

@@ -1,5 +1,6 @@
-/** Looks for the first seed whose run breaks an invariant. Works in the process that it is called in. */
-import type { Report } from "../Report.ts"
+/**
+ * Looks for the first seed whose run breaks an invariant, or throws. Works in the process that it is called in.
+ */
 import * as Seed from "../Seed.ts"
 import type { Simulation } from "../Simulation.ts"
 
@@ -43,28 +44,28 @@ export const search = async (
   for (let seeds = 1; seeds <= count; seeds++) {
     const seed = from + BigInt(seeds - 1)
     for (const simulation of selected) {
-      const report = run(simulation, seed, strategy)
-      const [violation] = report.violations
-      if (violation === undefined) continue
-      return {
-        simulation: simulation.name,
-        strategy: report.scenario.strategy,
-        seed: Seed.toText(seed),
-        seeds,
-        by: violation.invariant,
-        message: violation.message
-      }
+      const broken = run(simulation, seed, strategy)
+      if (broken !== undefined) return { simulation: simulation.name, seed: Seed.toText(seed), seeds, ...broken }
     }
     await pause(seeds)
   }
   return undefined
 }
 
-/** A run that throws is named by its seed: it is a mistake of the simulation, not a violation. */
-const run = (simulation: Simulation, seed: Seed.Seed, strategy: string | undefined): Report => {
+/** What a run that throws instead of reporting is listed under. */
+const THROWN = "run-reports"
+
+const run = (
+  simulation: Simulation,
+  seed: Seed.Seed,
+  strategy: string | undefined
+): Pick<Found, "strategy" | "by" | "message"> | undefined => {
   try {
-    return simulation.run(simulation.expand(seed, strategy))
-  } catch (cause) {
-    throw new Error(`${simulation.name} threw in the run of ${Seed.toText(seed)}`, { cause })
+    const { scenario, violations: [violation] } = simulation.run(simulation.expand(seed, strategy))
+    if (violation === undefined) return undefined
+    return { strategy: scenario.strategy, by: violation.invariant, message: violation.message }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return { strategy: strategy ?? "", by: THROWN, message: `${simulation.name} threw: ${message}` }
   }
 }

@@ -141,6 +141,15 @@ describe("a planted bug", () => {
     assert.deepInclude(await only(late), { found: true, seeds: 7, falseAlarms: [] })
   })
 
+  it("is found by a run that throws, unless that throws without it too", async () => {
+    const throws = { ...off, find: "return total", replace: "throw new Error(\"no sum\")" }
+    assert.deepInclude(await only(throws), { found: true, by: "run-reports", message: "one threw: no sum", seeds: 1 })
+    assert.deepInclude(await only({ ...off, strategy: "throw" }, { seedsMax: 2 }), {
+      found: false,
+      falseAlarms: ["0000000000001", "0000000000002"]
+    })
+  })
+
   it("is one of many, picked by name or class, from two folders", async () => {
     const mutants = plant("many", off, { ...off, name: "b", class: "order", invariant: ["mean", "sum"], heldOut: true })
     const from = plant("further", { ...off, name: "c" })
@@ -163,8 +172,7 @@ describe("what is no mutant", () => {
       "a patch that throws when it is loaded",
       { find: "export const sum", replace: "nobody()\nexport const sum" },
       /nobody/
-    ],
-    ["a run that throws", { strategy: "throw" }, /one threw in the run of 0000000000001: a bug of the simulation/]
+    ]
   ])("%s", async (_, change, error) => {
     write("unused.ts", "export const unused = 1\n")
     const result = await only({ ...off, ...change })

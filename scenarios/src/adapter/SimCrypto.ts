@@ -3,9 +3,9 @@
  * record of every key and nonce that something was sealed under.
  */
 import { Crypto } from "@sotto/core/Crypto"
-import * as Portable from "@sotto/core/crypto/Portable"
 import * as FakeCrypto from "./FakeCrypto.ts"
 import { Mixer } from "./Mixer.ts"
+import * as RealCrypto from "./RealCrypto.ts"
 
 /** `real`: core's portable backend. `fake`: the same behaviour without the work (`FakeCrypto`). */
 export type Tier = "real" | "fake"
@@ -15,23 +15,22 @@ type Service = Crypto["Service"]
 /** A key and a nonce that two different texts were sealed under. */
 export interface Reuse {
   readonly cipher: "aead" | "channelAead"
-  readonly node: string
+  /** Who sealed the first one. */
   readonly before: string
 }
 
 /** What all processes of a run have sealed, whichever incarnation. */
 export class SealRecord {
-  readonly reuses: Array<Reuse> = []
   private readonly sealed = new Map<string, { readonly digest: string; readonly node: string }>()
   private readonly mixer = new Mixer()
 
-  /** Notes one sealing; the second of another text under the same key and nonce is a reuse. */
-  note(node: string, cipher: Reuse["cipher"], key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array): void {
+  /** Notes one sealing. When another text was sealed under the same key and nonce before, answers by whom. */
+  note(node: string, key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array): string | undefined {
     const name = this.digest(key, nonce)
     const digest = this.digest(ciphertext.subarray(-16), nonce)
     const before = this.sealed.get(name)
     if (before === undefined) this.sealed.set(name, { digest, node })
-    else if (before.digest !== digest) this.reuses.push({ cipher, node, before: before.node })
+    return before === undefined || before.digest === digest ? undefined : before.node
   }
 
   /** 64 bits as text, each UTF-16 unit 16 of them. */
@@ -49,14 +48,16 @@ export const make = (options: {
   readonly node: string
   readonly random: Service["random"]
   readonly record: SealRecord
+  readonly onReuse: (reuse: Reuse) => void
 }): Service => {
-  const { node, random, record, tier } = options
-  const crypto = tier === "fake" ? FakeCrypto.make(random) : Portable.make({ random, backend: "simulated" })
+  const { node, onReuse, random, record, tier } = options
+  const crypto = tier === "fake" ? FakeCrypto.make(random) : RealCrypto.make(random)
   const recorded = (cipher: Reuse["cipher"], aead: Service["aead"]): Service["aead"] => ({
     ...aead,
     seal: (key, nonce, associatedData, plaintext) => {
       const ciphertext = aead.seal(key, nonce, associatedData, plaintext)
-      record.note(node, cipher, key, nonce, ciphertext)
+      const before = record.note(node, key, nonce, ciphertext)
+      if (before !== undefined) onReuse({ cipher, before })
       return ciphertext
     }
   })

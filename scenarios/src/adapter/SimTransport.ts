@@ -1,7 +1,7 @@
 /**
  * Core's network over the simulator's: a `Transport` for clients, and the front door of a relay.
  *
- * 1. A relay's URL is its address in the simulated network.
+ * 1. The URL of the relay that listens at `relay-1` is `ws://relay-1/`.
  * 2. A connection ends with the scope that opened it; a crash closes nothing, as with any process that is killed.
  */
 import type * as Relay from "@sotto/core/relay/Relay"
@@ -22,24 +22,29 @@ export const fromSocket = (socket: Socket.Socket): Connection => ({
 
 const REASONS = { unknown: "network", refused: "refused", timeout: "timeout", network: "network" } as const
 
+/** The URL of a relay that listens at `address` in the simulated network. */
+export const urlOf = (address: string): string => `ws://${address}/`
+
+const addressOf = (url: string): string => url.replace(/^wss?:\/\//, "").replace(/\/$/, "")
+
 /** The network as a client's process sees it. */
 export const make = (host: Socket.Host): Transport["Service"] =>
   Transport.of({
     connect: ({ url }) =>
-      Effect.mapBoth(host.connect(url), {
+      Effect.mapBoth(host.connect(addressOf(url)), {
         onFailure: ({ message, reason }) => new RelayUnreachable({ url, reason: REASONS[reason], detail: message }),
         onSuccess: fromSocket
       })
   })
 
-/** Serves all who connect to a relay at `url`, until the scope closes. */
+/** Serves all who connect to `address`, until the scope closes. */
 export const serve = (
   host: Socket.Host,
-  url: string,
+  address: string,
   relay: Pick<Relay.Relay["Service"], "serve">
 ): Effect.Effect<never, Socket.AddressTaken, Scope.Scope> =>
   Effect.gen(function*() {
-    const { accept } = yield* host.listen(url)
+    const { accept } = yield* host.listen(address)
     const scope = yield* Effect.scope
     const next = Effect.uninterruptibleMask((restore) =>
       Effect.gen(function*() {

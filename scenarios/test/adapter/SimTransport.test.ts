@@ -10,7 +10,7 @@ import * as Socket from "@sotto/simulation/Socket"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
-const URL = "ws://relay-1/"
+const URL = SimTransport.urlOf("relay-1")
 const address = { url: URL, key: RelayKey.make(new Uint8Array(32)) }
 
 const world = () => {
@@ -21,7 +21,7 @@ const world = () => {
     recorder: kernel.trace,
     link: { latency: { kind: "uniform", lowMicros: 500, highMicros: 5000 } }
   })
-  network.name(URL, "relay")
+  network.name("relay-1", "relay")
   const start = (node: string, program: (host: Socket.Host) => Effect.Effect<unknown, unknown>) => {
     const life: { process?: Process.Process } = {}
     const owner = { node, alive: () => life.process?.alive ?? true }
@@ -53,7 +53,7 @@ const echo = {
 describe("SimTransport", () => {
   it("carries whole messages both ways, for many connections at once", () => {
     const { kernel, start } = world()
-    start("relay", (host) => Effect.scoped(SimTransport.serve(host, URL, echo)))
+    start("relay", (host) => Effect.scoped(SimTransport.serve(host, "relay-1", echo)))
     const heard: Array<string> = []
     for (const client of ["a", "b", "c"]) {
       start(client, (host) =>
@@ -78,7 +78,7 @@ describe("SimTransport", () => {
     const ends: Array<unknown> = []
     const relay = start(
       "relay",
-      (host) => Effect.andThen(Effect.sleep(1000), Effect.scoped(SimTransport.serve(host, URL, echo)))
+      (host) => Effect.andThen(Effect.sleep(1000), Effect.scoped(SimTransport.serve(host, "relay-1", echo)))
     )
     start("client", (host) =>
       Effect.gen(function*() {
@@ -101,7 +101,7 @@ describe("SimTransport", () => {
     const { kernel, start } = world()
     const ends: Array<unknown> = []
     start("relay", (host) =>
-      Effect.scoped(SimTransport.serve(host, URL, {
+      Effect.scoped(SimTransport.serve(host, "relay-1", {
         serve: (connection) =>
           Effect.ignore(Effect.flatMap(connection.receive, () =>
             Effect.tap(Effect.flip(connection.receive), (end) =>

@@ -1,0 +1,197 @@
+/**
+ * A space that is there already when a run begins: five devices at one or two relays, each of which was online once. Made
+ * once by the shipped programs, then put on the disks of many runs, so that these begin where something happens.
+ *
+ * The same for every run and process: it depends on the tier of cryptography and the number of relays only.
+ */
+import type { RelayAddress } from "@sotto/schema/Pairing"
+import * as Connection from "@sotto/core/channel/Connection"
+import { Crypto } from "@sotto/core/Crypto"
+import * as Keystore from "@sotto/core/Keystore"
+import * as Hints from "@sotto/core/relay/Hints"
+import * as Relay from "@sotto/core/relay/Relay"
+import { RelayStore } from "@sotto/core/relay/RelayStore"
+import * as Secret from "@sotto/core/Secret"
+import * as Sotto from "@sotto/core/Sotto"
+import * as Membership from "@sotto/core/space/Membership"
+import * as SpaceState from "@sotto/core/space/SpaceState"
+import { makeMemory, type Pair, Store } from "@sotto/core/Store"
+import { RelayUnreachable, Transport } from "@sotto/core/Transport"
+import { ROLE } from "@sotto/schema/Space"
+import { Disk } from "@sotto/simulation/Disk"
+import * as Files from "@sotto/simulation/Files"
+import * as Kernel from "@sotto/simulation/Kernel"
+import type * as Node from "@sotto/simulation/Node"
+import * as Process from "@sotto/simulation/Process"
+import * as Seed from "@sotto/simulation/Seed"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as SimCrypto from "./adapter/SimCrypto.ts"
+import * as Crypts from "./adapter/SimCrypto.ts"
+import * as SimRelayStore from "./adapter/SimRelayStore.ts"
+import * as SimTransport from "./adapter/SimTransport.ts"
+import * as Services from "./node/Services.ts"
+
+/** What lies on the disks. */
+export interface Prepared {
+  /** By index: the bytes of the relay's journal. */
+  readonly relays: ReadonlyArray<Uint8Array>
+  /** By index: the rows of the device's store. */
+  readonly devices: ReadonlyArray<ReadonlyArray<Pair>>
+}
+
+/** Devices that a prepared space has. */
+export const DEVICES = 5
+
+/** Before any run begins: an hour before the first of January 2026. */
+const EPOCH_MILLIS = 1_767_225_600_000 - 3_600_000
+
+const EVERYTHING = { from: Uint8Array.of(0), to: Uint8Array.of(0xff), limit: Number.MAX_SAFE_INTEGER }
+const RELAY_FILE = "relay"
+
+const nameOf = (kind: string, index: number): string => `${kind}-${index + 1}`
+
+/** Makes a prepared space. Throws what went wrong: then the programs themselves do not work. */
+const make = (tier: SimCrypto.Tier, relays: number): Prepared => {
+  const kernel = Kernel.make({ seed: 1n, epochMillis: EPOCH_MILLIS })
+  let prepared: Prepared | undefined
+  const process = Process.start(kernel, {
+    node: "prepare",
+    context: Context.empty(),
+    program: Effect.scoped(Effect.map(build(kernel, tier, relays), (made) => {
+      prepared = made
+    }))
+  })
+  kernel.run({ micros: 600_000_000, predicate: () => prepared !== undefined || !process.alive })
+  if (prepared !== undefined) return prepared
+  throw new Error(`no space could be prepared: ${JSON.stringify(kernel.failure ?? process.exit ?? "it never ended")} ${JSON.stringify(kernel.escapes)}`)
+}
+
+const cryptoOf = (tier: SimCrypto.Tier, node: string): Crypto["Service"] => {
+  const draws = Seed.draws(1n, `prepare ${node}`)
+  return Crypts.make({
+    tier,
+    node,
+    random: (length) => draws.bytes(length),
+    record: new Crypts.SealRecord(),
+    onReuse: ({ cipher }) => {
+      throw new Error(`${node} used a nonce of ${cipher} twice`)
+    }
+  })
+}
+
+const build = (kernel: Kernel.Kernel, tier: SimCrypto.Tier, relays: number) =>
+  Effect.gen(function*() {
+    const hosts = yield* Effect.forEach(Array.from({ length: relays }, (_, i) => nameOf("relay", i)), (node) =>
+      makeRelay(kernel, tier, node))
+    const transport = dialing(new Map(hosts.map((host) => [host.url, host.relay])))
+    const make = (index: number) => makeDevice(tier, nameOf("client", index), transport)
+    const founder = make(0)
+    const relayAddresses = hosts.map(({ relay, url }): RelayAddress => ({ url, key: relay.relayKey }))
+    yield* founder.run(Sotto.create({ label: labelOf(0), relays: relayAddresses }))
+    const devices = [founder]
+    yield* founder.run(Effect.scoped(Effect.gen(function*() {
+      const { client, identity } = yield* Sotto.open
+      for (let index = 1; index < DEVICES; index++) {
+        const guest = make(index)
+        devices.push(guest)
+        const { certificate } = yield* guest.run(Sotto.device({ label: labelOf(index) }))
+        const { membership } = yield* client.state
+        const nowMillis = yield* Clock.currentTimeMillis
+        const role = ROLE.admin
+        yield* client.addMember(
+          Membership.addMember(founder.crypto, membership, identity, { certificate, role, nowMillis })
+        )
+        const options = { relays: relayAddresses, admin: true }
+        yield* guest.run(Sotto.join(SpaceState.toWelcome(founder.crypto, yield* client.state, options)))
+      }
+      yield* client.settled
+    })))
+    for (const device of devices) {
+      yield* device.run(Effect.scoped(Effect.flatMap(Sotto.open, ({ client }) => Effect.andThen(client.settled, client.ack))))
+    }
+    return {
+      relays: yield* Effect.forEach(hosts, ({ files }) => files.readAll(RELAY_FILE)),
+      devices: yield* Effect.forEach(devices, ({ store }) => store.scan(EVERYTHING))
+    }
+  })
+
+const labelOf = (index: number): string => `device label ${index + 1}`
+
+const makeRelay = Effect.fnUntraced(function*(kernel: Kernel.Kernel, tier: SimCrypto.Tier, node: string) {
+  const crypto = cryptoOf(tier, node)
+  const disk = new Disk({ timeline: kernel, seed: 1n, recorder: kernel.trace, node })
+  const files = Files.make(disk, { node, alive: () => true })
+  const relay = yield* Relay.make().pipe(
+    Effect.provideService(RelayStore, yield* SimRelayStore.open(files, crypto)),
+    Effect.provideService(Hints.Hints, Hints.makeLocal()),
+    Effect.provideService(Crypto, crypto)
+  )
+  return { url: SimTransport.urlOf(node), relay, files }
+})
+
+/** A network of pairs of queues. */
+const dialing = (relayByUrl: ReadonlyMap<string, Relay.Relay["Service"]>): Transport["Service"] =>
+  Transport.of({
+    connect: Effect.fnUntraced(function*({ url }) {
+      const relay = relayByUrl.get(url)
+      if (relay === undefined) return yield* new RelayUnreachable({ url, reason: "network", detail: "nobody there" })
+      const [near, far] = yield* Connection.pair
+      yield* Effect.forkIn(Effect.ensuring(relay.serve(far), far.close), yield* Effect.scope)
+      return near
+    })
+  })
+
+const makeDevice = (tier: SimCrypto.Tier, node: string, transport: Transport["Service"]) => {
+  const crypto = cryptoOf(tier, node)
+  const store = makeMemory()
+  const directory = Context.make(Store, store).pipe(
+    Context.add(Keystore.Keystore, Keystore.fromKey(crypto, Secret.make(Services.keyOf(node)))),
+    Context.add(Crypto, crypto),
+    Context.add(Transport, transport)
+  )
+  return {
+    crypto,
+    store,
+    run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provideContext(effect, directory)
+  }
+}
+
+const cache = new Map<string, Prepared>()
+
+/** The prepared space of a scenario. To be called outside of runs first: what is being made is a run of its own. */
+export const of = (tier: SimCrypto.Tier, relays: number): Prepared => {
+  const key = `${tier} ${relays}`
+  const known = cache.get(key)
+  if (known !== undefined) return known
+  const made = make(tier, relays)
+  cache.set(key, made)
+  return made
+}
+
+const relaysAround = (host: Node.Base): number => host.others("relay").length + (host.kind === "relay" ? 1 : 0)
+
+const around = (host: Node.Base): Prepared => of(Services.tierOf(host.knobs), relaysAround(host))
+
+/** Puts the relay's journal on its disk, at once or not at all, when there is none. */
+export const seedRelay = Effect.fnUntraced(function*(host: Node.Base) {
+  const { files } = host
+  const bytes = around(host).relays[host.index]
+  if (bytes === undefined || (yield* files.sizeOf(RELAY_FILE)) !== undefined) return
+  const fresh = `${RELAY_FILE}.prepared`
+  if ((yield* files.sizeOf(fresh)) !== undefined) yield* files.remove(fresh)
+  yield* files.append(fresh, bytes)
+  yield* files.sync(fresh)
+  yield* files.rename(fresh, RELAY_FILE)
+  yield* files.syncDirectory
+})
+
+/** Puts the device's rows into its store, at once, when it has none. */
+export const seedDevice = Effect.fnUntraced(function*(host: Node.Base) {
+  const store = yield* Store
+  if ((yield* store.scan({ ...EVERYTHING, limit: 1 })).length > 0) return
+  const rows = around(host).devices[host.index]
+  if (rows === undefined) return yield* Effect.die(`no device ${host.index} was prepared`)
+  yield* store.commit(rows)
+})

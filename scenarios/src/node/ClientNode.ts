@@ -1,0 +1,154 @@
+/**
+ * A device in the simulator: the shipped client over a disk and a network that break, and an app that reads all of it.
+ */
+import type * as Client from "@sotto/core/Client"
+import { Crypto } from "@sotto/core/Crypto"
+import { Keystore } from "@sotto/core/Keystore"
+import * as Sotto from "@sotto/core/Sotto"
+import type { ClientEvent, Status } from "@sotto/core/Status"
+import { Store, type StoreFailed } from "@sotto/core/Store"
+import { Transport } from "@sotto/core/Transport"
+import * as Bytes from "@sotto/schema/Bytes"
+import { Ordinal } from "@sotto/core/log/Cursor"
+import * as Node from "@sotto/simulation/Node"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { commands } from "./Commands.ts"
+import * as Services from "./Services.ts"
+import * as View from "./View.ts"
+
+/** What a device's process works with before it is in a space. */
+export type Directory = Context.Context<Store | Keystore | Crypto | Transport>
+
+export interface Options {
+  /** Brings the device into a space, if it is in none: from a prepared one, by creating one, or by pairing. */
+  readonly enter: (host: Node.Base) => Effect.Effect<void, unknown, Store | Keystore | Crypto | Transport>
+}
+
+/** What commands and probes of a device work with. */
+export interface Handle {
+  readonly host: Node.Base
+  readonly client: Client.Client["Service"]
+  readonly identity: Sotto.Sotto["Service"]["identity"]
+  readonly view: View.View
+  readonly directory: Directory
+  /** For what goes on when a command has been answered. */
+  readonly scope: Scope.Scope
+}
+
+/** How long an app waits before it opens its directory again. */
+const AGAIN_MILLIS = 500
+
+/** A device's program, until it is stopped or killed. */
+export const program = (options: Options) => (host: Node.Host<Handle>) =>
+  Effect.gen(function*() {
+    const directory = yield* again(host, open(host))
+    yield* again(host, Effect.provideContext(options.enter(host), directory))
+    const { client, identity } = yield* again(host, Effect.provideContext(Sotto.open, directory))
+    host.observe("device", { device: Bytes.toHex(identity.id) })
+    tellCursors(host, yield* client.status.current)
+    const view = new View.View()
+    const resets = yield* Queue.unbounded<void>()
+    yield* Effect.forkScoped(listen(host, client, resets))
+    yield* Effect.forkScoped(read(host, client, view, resets))
+    host.ready({ host, client, identity, view, directory, scope: yield* Effect.scope })
+    return yield* Effect.never
+  })
+
+const open = (host: Node.Base) =>
+  Effect.gen(function*() {
+    const crypto = yield* Services.crypto(host)
+    return Context.make(Store, yield* Services.store(host)).pipe(
+      Context.add(Keystore, Services.keystore(host, crypto)),
+      Context.add(Crypto, crypto),
+      Context.add(Transport, Services.transport(host))
+    )
+  })
+
+const isPassing = (error: unknown): error is StoreFailed =>
+  error instanceof Error && "reason" in error && (error.reason === "unavailable" || error.reason === "full")
+
+/** As an app that tries again when its storage failed for a moment. */
+const again = <A, E, R>(host: Node.Base, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.catchIf(effect, isPassing, () => {
+    host.mark("opened again")
+    return Effect.andThen(Effect.sleep(AGAIN_MILLIS), again(host, effect))
+  })
+
+/** Reads all entries, and goes on reading; from the start again when some were taken back. */
+const read = (
+  host: Node.Base,
+  client: Client.Client["Service"],
+  view: View.View,
+  resets: Queue.Queue<void>
+): Effect.Effect<never, unknown> =>
+  Effect.forever(Effect.suspend(() => {
+    view.clear()
+    host.observe("reading", {})
+    const all = Stream.runForEach(client.entries({ after: Ordinal.make(0), live: true }), (entry) =>
+      Effect.sync(() => {
+        const one = View.seen(entry)
+        view.add(one)
+        host.observe("entry", { ...one })
+      }))
+    return Effect.raceFirst(all, Queue.take(resets))
+  }))
+
+const tellCursors = (host: Node.Base, { relays }: Status): void => {
+  for (const { received, relay } of relays) host.observe("cursor", { relay: Bytes.toHex(relay), position: received })
+}
+
+const listen = (host: Node.Base, client: Client.Client["Service"], resets: Queue.Queue<void>) =>
+  Stream.runForEach(client.events, (event) => Effect.sync(() => hear(host, event, resets)))
+
+const hear = (host: Node.Base, event: ClientEvent, resets: Queue.Queue<void>): void => {
+  switch (event._tag) {
+    case "CaughtUp":
+      return host.observe("cursor", { relay: Bytes.toHex(event.relay), position: event.position })
+    case "Misbehaved":
+      return host.observe("caught", { relay: Bytes.toHex(event.relay), why: event.failure.message })
+    case "RelayReset":
+      return host.observe("reset", { relay: Bytes.toHex(event.relay) })
+    case "Restored":
+    case "Retracted":
+      host.mark(event._tag)
+      Queue.offerUnsafe(resets, undefined)
+      return
+    case "Connected":
+    case "Disconnected":
+      return
+    default:
+      return host.mark(event._tag)
+  }
+}
+
+/** What a device waits for; undefined when it is at rest. */
+const pending = ({ pending, relays }: Status): string | undefined => {
+  for (const { failure, head, phase, received, pending: unsent, url } of relays) {
+    if (phase === "stopped" && failure?.tag === "RelayMisbehaved") continue
+    if (phase !== "live") return `${url} is ${phase}${failure === null ? "" : ` (${failure.tag})`}`
+    if (unsent > 0) return `${unsent} entries for ${url}`
+    if (received < head) return `${url} has ${head}, here are ${received}`
+  }
+  return pending > 0 ? `${pending} entries at no relay` : undefined
+}
+
+/** A kind of node for devices. */
+export const make = (options: Options & { readonly count: readonly [low: number, high: number] }): Node.Kind =>
+  Node.make({
+    count: options.count,
+    program: program(options),
+    probe: ({ client, view }: Handle) =>
+      Effect.map(client.status.current, (status): Node.Probe => {
+        const waits = pending(status)
+        return {
+          digest: view.digest,
+          state: { entries: view.state, status: status._tag, quarantined: status.quarantined },
+          ...(waits === undefined ? {} : { pending: waits })
+        }
+      }),
+    commands
+  })

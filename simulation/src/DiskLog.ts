@@ -12,9 +12,15 @@ import * as Journal from "./Journal.ts"
 export interface DiskLog {
   /** The records that were there when it was opened. */
   readonly recovered: ReadonlyArray<Uint8Array>
-  /** Adds a record; it is durable when this answers. Those that come at the same time share a sync. */
-  readonly append: (record: Uint8Array) => Effect.Effect<void, DiskFailed>
-  /** Puts other records in place of all that were durable when they are asked for, at once or not at all. */
+  /**
+   * Adds a record; it is durable when this answers. Those that come at the same time share a sync. `durable` is called
+   * at the moment when it is, in the order of the records: what `rewrite` is asked for must be kept there.
+   */
+  readonly append: (record: Uint8Array, durable?: () => void) => Effect.Effect<void, DiskFailed>
+  /**
+   * Puts other records in place of all whose `durable` was called by the time these are asked for, at once or not at
+   * all. Whoever waits for an append to answer instead may leave out one that is durable already.
+   */
   readonly rewrite: (records: () => ReadonlyArray<Uint8Array>) => Effect.Effect<void, DiskFailed>
   readonly sizeBytes: () => number
 }
@@ -23,7 +29,7 @@ export interface DiskLog {
 export const open = (files: Files, file: string): Effect.Effect<DiskLog, DiskFailed> =>
   Effect.map(Journal.open(files, file), ({ journal, records }) => ({
     recovered: records,
-    append: (record) => journal.append(record.slice()),
+    append: (record, durable) => journal.append(record.slice(), durable),
     rewrite: journal.rewrite,
     sizeBytes: journal.sizeBytes
   }))

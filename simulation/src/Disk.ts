@@ -96,7 +96,8 @@ export class Disk {
   private readonly counts = new Map<string, number>()
   private operations = 0
   private bodies = 0
-  private usedBytes = 0
+  /** What all files take. */
+  usedBytes = 0
   private lies = 0
   private crashes = 0
   private rots = 0
@@ -270,6 +271,14 @@ export class Disk {
     if (offset < this.live.body(id).length) this.live.body(id).flip(offset, bit)
     this.lose("rot", name)
     return true
+  }
+
+  /** Everything that is on it, as a process would see it: for looking at it from outside. */
+  contents(): ReadonlyArray<{ readonly file: string; readonly bytes: Uint8Array }> {
+    return [...this.live.bodyByFile.keys()].toSorted().map((file) => {
+      const body = this.live.file(file)
+      return { file, bytes: body?.read(0, body.length) ?? new Uint8Array(0) }
+    })
   }
 
   /** What is durable now, to be put back later. */

@@ -31,6 +31,10 @@ export interface NodeView {
   readonly core: boolean
   /** What it showed when it was last asked; undefined when it is down or did not answer. */
   readonly probe: Node.Probe | undefined
+  /** How often a fault destroyed something durable of it. */
+  readonly losses: number
+  /** What its disk holds, in bytes. */
+  readonly diskBytes: number
   /** All bytes on its disk, file by file. */
   readonly files: () => ReadonlyArray<{ readonly file: string; readonly bytes: Uint8Array }>
 }
@@ -55,28 +59,50 @@ export interface World {
   readonly violated: (message: string, node?: string) => void
 }
 
+/** A process that ended by itself. */
+export interface Exited {
+  readonly node: string
+  /** It failed: by an error, or by a defect. */
+  readonly failed: boolean
+  readonly defect: boolean
+  readonly message: string
+  /** A fault that a program may fail of had touched it. */
+  readonly excused: boolean
+}
+
 /** What an invariant watches in one run. */
 export interface Watch {
   readonly onObservation?: (observation: Observation) => void
   /** Every message that is put on a wire. */
   readonly onCrossing?: (crossing: Crossing) => void
   readonly onRow?: (row: Trace.Row) => void
+  readonly onExit?: (exited: Exited) => void
   /** A command ended. */
   readonly onCommand?: (entry: Workload.Entry) => void
   /** A phase begins. */
   readonly onPhase?: (phase: Phase) => void
   /** Asked again and again in the liveness phase, right after the probes: whether the world has come to rest. */
   readonly isSettled?: () => boolean
+  /** How long the world has to be seen at rest. */
+  readonly restMicros?: number
   /** The world came to rest, or its time is over (`world.settledMicros` tells). */
   readonly onEnd?: () => void
-  /** All nodes ended gracefully; `restart`: they were started again from their disks and came to rest. */
-  readonly onStopped?: () => void
+  /** All nodes were asked to end, and had time to. `leaks`: what of the world they still had when they had. */
+  readonly onStopped?: (leaks: ReadonlyArray<{ readonly node: string; readonly what: string }>) => void
+  /** All nodes were started again from their disks, and came to rest. */
   readonly onRestarted?: () => void
 }
 
 export interface Invariant {
   readonly name: string
+  /** Losing data that can not survive is a reason for it not to hold. */
+  readonly excusable: boolean
   readonly begin: (world: World) => Watch
 }
 
-export const make = (name: string, begin: (world: World) => Watch): Invariant => ({ name, begin })
+/** An invariant. `excusable`: it need not hold in a run in which data could not survive; otherwise it always must. */
+export const make = (
+  name: string,
+  begin: (world: World) => Watch,
+  options: { readonly excusable?: boolean } = {}
+): Invariant => ({ name, excusable: options.excusable ?? false, begin })

@@ -195,6 +195,16 @@ export class Network {
     this.datagrams.kill(owner)
   }
 
+  /** What a process still has of the network: open connections, and addresses that it listens at. */
+  held(owner: Owner): ReadonlyArray<string> {
+    const open = [...this.ends].filter((end) => end.owner === owner && end.ended === undefined)
+    const listening = [...this.listeners].filter(([, listener]) => listener.owner === owner)
+    return [
+      ...open.map((end) => `connection ${end.connection.number} to ${end.remote}`),
+      ...listening.map(([address]) => `listener at ${address}`)
+    ]
+  }
+
   /** Tears the open connections of these pairs, as a box on the way does when it forgets them. */
   tear(pairs: Pairs): void {
     for (const end of this.ends) {

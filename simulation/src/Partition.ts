@@ -41,27 +41,38 @@ export const ring = (nodes: ReadonlyArray<string>): Pairs => (from, to) => {
 export const bridge = (left: ReadonlyArray<string>, middle: string, right: ReadonlyArray<string>): Pairs =>
   between(left.filter((node) => node !== middle), right.filter((node) => node !== middle))
 
-/** In an order of its own, clogs node after node; then, in another order, lets them go one after the other. */
+/**
+ * In an order of its own, clogs node after node; then, in another order, lets them go one after the other. The answer
+ * lets all go that are still clogged, and clogs no more.
+ */
 export const swizzleClog = (
   network: Network,
   options: { readonly nodes: ReadonlyArray<string>; readonly everyMicros: number; readonly draws: Draws }
-): void => {
+): () => void => {
   const { draws, everyMicros, nodes } = options
   const lifts = new Map<string, () => void>()
   const clogged = shuffle(nodes, draws)
   const freed = shuffle(nodes, draws)
+  let over = false
   clogged.forEach((node, at) => {
     network.timeline.schedule(at * everyMicros, () => {
+      if (over) return
       network.recorder.note(node, "clog")
       lifts.set(node, network.clog((from, to) => from === node || to === node))
     })
   })
   freed.forEach((node, at) => {
     network.timeline.schedule((nodes.length + at) * everyMicros, () => {
+      const lift = lifts.get(node)
+      if (over || lift === undefined) return
       network.recorder.note(node, "unclog")
-      lifts.get(node)?.()
+      lift()
     })
   })
+  return () => {
+    over = true
+    for (const lift of lifts.values()) lift()
+  }
 }
 
 const shuffle = (nodes: ReadonlyArray<string>, draws: Draws): ReadonlyArray<string> => {

@@ -81,6 +81,8 @@ export interface Process<A = unknown, E = unknown, R = never> extends Hosted {
   readonly stop: () => void
   /** Nothing of it runs for so long; what was due meanwhile runs then. */
   readonly pause: (micros: number) => void
+  /** Runs something inside the process that came from outside: at once, or at the end of a pause. */
+  readonly enter: (run: () => void) => void
   /** Runs an Effect as a fiber of the process. */
   readonly call: <A2, E2>(effect: Effect.Effect<A2, E2, R | Services>) => Call<A2, E2>
 }
@@ -178,7 +180,7 @@ class Incarnation<A, E, R> implements Process<A, E, R> {
     }
     const cancel = this.kernel.host.scheduleFor(this, delayMicros, () => {
       settle()
-      this.runOrDefer(run)
+      this.enter(run)
     })
     return () => {
       settle()
@@ -246,8 +248,9 @@ class Incarnation<A, E, R> implements Process<A, E, R> {
     for (const observe of this.observers) observe(exit)
   }
 
-  /** What is due in a pause waits for its end, in its order among the tasks. */
-  private runOrDefer(run: () => void): void {
+  /** What comes in a pause waits for its end, in its order among the tasks. */
+  enter(run: () => void): void {
+    if (!this.alive) return
     this.kernel.host.current = this
     if (this.paused) this.scheduler.makeDispatcher().scheduleTask(run, 0)
     else run()

@@ -42,4 +42,6 @@ export interface Report {
     readonly node: string
     readonly state: Json
   }>
+  /** Where the schedules of nodes left first-in-first-out, with `record`: `Scenario.tapes` that repeats this run. */
+  readonly tapes?: NonNullable<Scenario["tapes"]>
 }

@@ -7,22 +7,28 @@
 import type * as Duration from "effect/Duration"
 import type { Crossing } from "./Connection.ts"
 import type { Disk, DiskLaw, Loss } from "./Disk.ts"
+import * as Expand from "./Expand.ts"
 import type { Fault, FaultKind } from "./Fault.ts"
 import type { Invariant } from "./Invariant.ts"
 import type { LinkLaw } from "./Link.ts"
 import type { Network, NetworkLaw } from "./Network.ts"
 import type * as Node from "./Node.ts"
+import * as Phases from "./Phases.ts"
 import type { Report } from "./Report.ts"
 import type { Json, Scenario } from "./Scenario.ts"
+import type * as Scheduler from "./Scheduler.ts"
 import type { Draws, Seed } from "./Seed.ts"
 import type { Timeline } from "./Timeline.ts"
 import type { Recorder } from "./Trace.ts"
 import type * as Trap from "./Trap.ts"
+import { World } from "./World.ts"
 
 export interface RunOptions {
   /** Keeps every row, and what the probes said. Does not change what happens. */
   readonly trace?: boolean
   readonly eventsMax?: number
+  /** Writes down where schedules left first-in-first-out: the report has `tapes`. */
+  readonly record?: boolean
 }
 
 export interface Simulation {
@@ -78,7 +84,11 @@ export interface Definition {
   readonly knobs?: (draws: Draws) => { readonly [name: string]: Json }
   readonly faults?: {
     readonly without?: ReadonlyArray<FaultKind>
+    /** `corruption` comes only when it is asked for here: an honest transport has none. */
+    readonly also?: ReadonlyArray<"corruption">
     readonly custom?: ReadonlyArray<CustomFault>
+    /** Names that programs pass to `host.attempt`: their calls fail, and are crashed at. */
+    readonly calls?: ReadonlyArray<string>
   }
   readonly workload?: {
     /** Commands of all nodes together: 0.5 to 5. */
@@ -92,6 +102,8 @@ export interface Definition {
     readonly safety?: Duration.Input
     /** At most 60 seconds. */
     readonly liveness?: Duration.Input
+    /** The longest that a node is offline in the strategy of that name: 2 hours. Programs that are busy make days slow. */
+    readonly offline?: Duration.Input
   }
   /** Why data can not survive what faults destroyed; without it, every loss of a disk is a reason. */
   readonly lossExpected?: (losses: ReadonlyArray<NodeLoss>) => ReadonlyArray<string>
@@ -101,11 +113,65 @@ export interface Definition {
 /** A simulation. */
 export const make = (definition: Definition): Simulation => ({
   name: definition.name,
-  strategies: ["calm", "swarm", "storm", "offline", "pct", "inject"],
-  expand: () => {
-    throw new Error("not built yet")
-  },
-  run: () => {
-    throw new Error("not built yet")
+  strategies: Expand.strategies,
+  expand: (seed, strategy) => Expand.expand(definition, seed, strategy),
+  run: (scenario, options = {}) => {
+    if (scenario.simulation !== definition.name) {
+      throw new RangeError(`a scenario of ${scenario.simulation} does not run in ${definition.name}`)
+    }
+    const world = new World(definition, scenario, options)
+    const states = options.trace === true ? watchStates(world) : []
+    Phases.run(world)
+    return reportOf(world, states)
   }
 })
+
+/** What the probes say, each time that it changes. */
+const watchStates = (world: World): Report["states"] => {
+  const states: Array<Report["states"][number]> = []
+  const last = new Map<string, string>()
+  const changed = new Set<string>()
+  world.kernel.trace.onRow(({ node }) => changed.add(node))
+  world.onEvent = () => {
+    for (const name of changed) {
+      const state = world.machine(name)?.glance()?.state
+      const text = JSON.stringify(state)
+      if (state === undefined || last.get(name) === text) continue
+      last.set(name, text)
+      const { trace } = world.kernel
+      states.push({ row: trace.size - 1, tMicros: world.kernel.nowMicros(), node: name, state })
+    }
+    changed.clear()
+  }
+  return states
+}
+
+const reportOf = (world: World, states: Report["states"]): Report => {
+  const { coverage, kernel, scenario, verdict } = world
+  const { violations } = verdict
+  const report: Report = {
+    scenario,
+    ok: violations.length === 0,
+    violations,
+    events: kernel.events,
+    simulatedMicros: kernel.nowMicros(),
+    traceHash: kernel.trace.hash,
+    lossExpected: world.lossExpected,
+    marks: coverage.marks,
+    situations: coverage.situations,
+    stuck: world.stuck,
+    rows: kernel.trace.rows(),
+    states
+  }
+  return world.record ? { ...report, tapes: tapesOf(world) } : report
+}
+
+const tapesOf = (world: World): NonNullable<Report["tapes"]> => {
+  const tapes: { [node: string]: Scheduler.Tape } = {}
+  for (const machine of world.machines) {
+    machine.allTapes().forEach((tape, k) => {
+      tapes[k === 0 ? machine.name : `${machine.name}#${k}`] = tape
+    })
+  }
+  return tapes
+}

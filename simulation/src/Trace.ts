@@ -34,6 +34,8 @@ export interface Trace extends Recorder {
   readonly hash: string
   /** The rows that are kept, oldest first: all of them when `full`, else the last `keep`. */
   readonly rows: () => ReadonlyArray<Row>
+  /** Shows every row, right when it is added. The answer stops it. Rows do not depend on who sees them. */
+  readonly onRow: (see: (row: Row) => void) => () => void
 }
 
 export interface TraceOptions {
@@ -77,6 +79,7 @@ class Recording implements Trace {
   private readonly kept: Array<Row> = []
   /** Hashes of names: node, kind and key texts come again and again. */
   private readonly names = new Map<string, number>()
+  private watchers: ReadonlyArray<(row: Row) => void> = []
   private a = 0x6a09e667
   private b = 0xbb67ae85
 
@@ -107,7 +110,15 @@ class Recording implements Trace {
     const row = { i, tMicros, node, kind, cause, payload }
     if (this.full) this.kept.push(row)
     else this.kept[i % this.keep] = row
+    for (const see of this.watchers) see(row)
     return i
+  }
+
+  onRow(see: (row: Row) => void): () => void {
+    this.watchers = [...this.watchers, see]
+    return () => {
+      this.watchers = this.watchers.filter((other) => other !== see)
+    }
   }
 
   private payload(payload: Payload): void {

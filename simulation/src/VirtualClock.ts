@@ -77,6 +77,11 @@ export class VirtualClock {
     return this.frozenAt ?? monotonic + this.wallOffset
   }
 
+  /** The wall reading, for somebody outside: it takes no time. */
+  glanceWallMicros(): number {
+    return this.frozenAt ?? Math.max(this.last, this.local(this.timeline.nowMicros())) + this.wallOffset
+  }
+
   /** Sets the wall clock forward, or back. */
   jump(micros: number): void {
     this.wallOffset += micros

@@ -1,0 +1,21 @@
+/**
+ * No process dies, nothing is left behind.
+ *
+ * 1. No process, and no command, ends by a defect.
+ * 2. No process ends by an error, unless a fault that programs may fail of had touched it, or data could not survive.
+ * 3. A process that was stopped gracefully has closed its connections, listeners and spans.
+ */
+import * as Invariant from "../Invariant.ts"
+
+export const make = (): Invariant.Invariant =>
+  Invariant.make("no defect", (world) => ({
+    onExit: ({ defect, excused, failed, message, node }) => {
+      if (defect) world.violated(`dies of a defect: ${message}`, node)
+      else if (failed && !excused && world.lossExpected.length === 0) {
+        world.violated(`dies of an error that nobody handles: ${message}`, node)
+      }
+    },
+    onStopped: (leaks) => {
+      for (const { node, what } of leaks) world.violated(`was stopped, and still had ${what}`, node)
+    }
+  }))

@@ -4,7 +4,6 @@
  *
  * The same for every run and process: it depends on the tier of cryptography and the number of relays only.
  */
-import type { RelayAddress } from "@sotto/schema/Pairing"
 import * as Connection from "@sotto/core/channel/Connection"
 import { Crypto } from "@sotto/core/Crypto"
 import * as Keystore from "@sotto/core/Keystore"
@@ -17,27 +16,28 @@ import * as Membership from "@sotto/core/space/Membership"
 import * as SpaceState from "@sotto/core/space/SpaceState"
 import { makeMemory, type Pair, Store } from "@sotto/core/Store"
 import { RelayUnreachable, Transport } from "@sotto/core/Transport"
+import type { RelayAddress } from "@sotto/schema/Pairing"
 import { ROLE } from "@sotto/schema/Space"
 import { Disk } from "@sotto/simulation/Disk"
 import * as Files from "@sotto/simulation/Files"
 import * as Kernel from "@sotto/simulation/Kernel"
 import type * as Node from "@sotto/simulation/Node"
 import * as Process from "@sotto/simulation/Process"
+import type { Scenario } from "@sotto/simulation/Scenario"
 import * as Seed from "@sotto/simulation/Seed"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type * as SimCrypto from "./adapter/SimCrypto.ts"
-import * as Crypts from "./adapter/SimCrypto.ts"
+import * as SimCrypto from "./adapter/SimCrypto.ts"
 import * as SimRelayStore from "./adapter/SimRelayStore.ts"
 import * as SimTransport from "./adapter/SimTransport.ts"
 import * as Services from "./node/Services.ts"
 
 /** What lies on the disks. */
 export interface Prepared {
-  /** By index: the bytes of the relay's journal. */
-  readonly relays: ReadonlyArray<Uint8Array>
-  /** By index: the rows of the device's store. */
+  /** The bytes of each relay's journal. */
+  readonly relayByName: ReadonlyMap<string, Uint8Array>
+  /** The rows of each device's store. */
   readonly devices: ReadonlyArray<ReadonlyArray<Pair>>
 }
 
@@ -50,10 +50,8 @@ const EPOCH_MILLIS = 1_767_225_600_000 - 3_600_000
 const EVERYTHING = { from: Uint8Array.of(0), to: Uint8Array.of(0xff), limit: Number.MAX_SAFE_INTEGER }
 const RELAY_FILE = "relay"
 
-const nameOf = (kind: string, index: number): string => `${kind}-${index + 1}`
-
 /** Makes a prepared space. Throws what went wrong: then the programs themselves do not work. */
-const make = (tier: SimCrypto.Tier, relays: number): Prepared => {
+const make = (tier: SimCrypto.Tier, relays: ReadonlyArray<string>): Prepared => {
   const kernel = Kernel.make({ seed: 1n, epochMillis: EPOCH_MILLIS })
   let prepared: Prepared | undefined
   const process = Process.start(kernel, {
@@ -65,28 +63,31 @@ const make = (tier: SimCrypto.Tier, relays: number): Prepared => {
   })
   kernel.run({ micros: 600_000_000, predicate: () => prepared !== undefined || !process.alive })
   if (prepared !== undefined) return prepared
-  throw new Error(`no space could be prepared: ${JSON.stringify(kernel.failure ?? process.exit ?? "it never ended")} ${JSON.stringify(kernel.escapes)}`)
+  throw new Error(
+    `no space could be prepared: ${JSON.stringify(kernel.failure ?? process.exit ?? "it never ended")} ${
+      JSON.stringify(kernel.escapes)
+    }`
+  )
 }
 
 const cryptoOf = (tier: SimCrypto.Tier, node: string): Crypto["Service"] => {
   const draws = Seed.draws(1n, `prepare ${node}`)
-  return Crypts.make({
+  return SimCrypto.make({
     tier,
     node,
     random: (length) => draws.bytes(length),
-    record: new Crypts.SealRecord(),
+    record: new SimCrypto.SealRecord(),
     onReuse: ({ cipher }) => {
       throw new Error(`${node} used a nonce of ${cipher} twice`)
     }
   })
 }
 
-const build = (kernel: Kernel.Kernel, tier: SimCrypto.Tier, relays: number) =>
+const build = (kernel: Kernel.Kernel, tier: SimCrypto.Tier, relays: ReadonlyArray<string>) =>
   Effect.gen(function*() {
-    const hosts = yield* Effect.forEach(Array.from({ length: relays }, (_, i) => nameOf("relay", i)), (node) =>
-      makeRelay(kernel, tier, node))
+    const hosts = yield* Effect.forEach(relays, (node) => makeRelay(kernel, tier, node))
     const transport = dialing(new Map(hosts.map((host) => [host.url, host.relay])))
-    const make = (index: number) => makeDevice(tier, nameOf("client", index), transport)
+    const make = (index: number) => makeDevice(tier, `client-${index + 1}`, transport)
     const founder = make(0)
     const relayAddresses = hosts.map(({ relay, url }): RelayAddress => ({ url, key: relay.relayKey }))
     yield* founder.run(Sotto.create({ label: labelOf(0), relays: relayAddresses }))
@@ -109,10 +110,14 @@ const build = (kernel: Kernel.Kernel, tier: SimCrypto.Tier, relays: number) =>
       yield* client.settled
     })))
     for (const device of devices) {
-      yield* device.run(Effect.scoped(Effect.flatMap(Sotto.open, ({ client }) => Effect.andThen(client.settled, client.ack))))
+      yield* device.run(
+        Effect.scoped(Effect.flatMap(Sotto.open, ({ client }) => Effect.andThen(client.settled, client.ack)))
+      )
     }
+    const relayByName = new Map<string, Uint8Array>()
+    for (const { files, node } of hosts) relayByName.set(node, yield* files.readAll(RELAY_FILE))
     return {
-      relays: yield* Effect.forEach(hosts, ({ files }) => files.readAll(RELAY_FILE)),
+      relayByName,
       devices: yield* Effect.forEach(devices, ({ store }) => store.scan(EVERYTHING))
     }
   })
@@ -128,7 +133,7 @@ const makeRelay = Effect.fnUntraced(function*(kernel: Kernel.Kernel, tier: SimCr
     Effect.provideService(Hints.Hints, Hints.makeLocal()),
     Effect.provideService(Crypto, crypto)
   )
-  return { url: SimTransport.urlOf(node), relay, files }
+  return { node, url: SimTransport.urlOf(node), relay, files }
 })
 
 /** A network of pairs of queues. */
@@ -160,9 +165,9 @@ const makeDevice = (tier: SimCrypto.Tier, node: string, transport: Transport["Se
 
 const cache = new Map<string, Prepared>()
 
-/** The prepared space of a scenario. To be called outside of runs first: what is being made is a run of its own. */
-export const of = (tier: SimCrypto.Tier, relays: number): Prepared => {
-  const key = `${tier} ${relays}`
+/** The prepared space of some relays. To be called outside of runs first: what is being made is a run of its own. */
+export const of = (tier: SimCrypto.Tier, relays: ReadonlyArray<string>): Prepared => {
+  const key = `${tier} ${relays.join()}`
   const known = cache.get(key)
   if (known !== undefined) return known
   const made = make(tier, relays)
@@ -170,14 +175,22 @@ export const of = (tier: SimCrypto.Tier, relays: number): Prepared => {
   return made
 }
 
-const relaysAround = (host: Node.Base): number => host.others("relay").length + (host.kind === "relay" ? 1 : 0)
+/** Makes the space that a scenario's nodes begin with, if that was not done before. */
+export const forScenario = ({ knobs, nodes }: Scenario): Prepared =>
+  of(Services.tierOf(knobs), nodes.filter(({ kind }) => kind === "relay").map(({ name }) => name))
 
-const around = (host: Node.Base): Prepared => of(Services.tierOf(host.knobs), relaysAround(host))
+const around = (host: Node.Base): Prepared => {
+  const others = host.others("relay")
+  return of(Services.tierOf(host.knobs), (host.kind === "relay" ? [...others, host.name] : others).toSorted())
+}
+
+/** The number of a node in its name, from 0: it stays when others are taken away. */
+const numberOf = (name: string): number => Number(/-(\d+)$/.exec(name)?.[1] ?? "1") - 1
 
 /** Puts the relay's journal on its disk, at once or not at all, when there is none. */
 export const seedRelay = Effect.fnUntraced(function*(host: Node.Base) {
   const { files } = host
-  const bytes = around(host).relays[host.index]
+  const bytes = around(host).relayByName.get(host.name)
   if (bytes === undefined || (yield* files.sizeOf(RELAY_FILE)) !== undefined) return
   const fresh = `${RELAY_FILE}.prepared`
   if ((yield* files.sizeOf(fresh)) !== undefined) yield* files.remove(fresh)
@@ -191,7 +204,7 @@ export const seedRelay = Effect.fnUntraced(function*(host: Node.Base) {
 export const seedDevice = Effect.fnUntraced(function*(host: Node.Base) {
   const store = yield* Store
   if ((yield* store.scan({ ...EVERYTHING, limit: 1 })).length > 0) return
-  const rows = around(host).devices[host.index]
-  if (rows === undefined) return yield* Effect.die(`no device ${host.index} was prepared`)
+  const rows = around(host).devices[numberOf(host.name)]
+  if (rows === undefined) return yield* Effect.die(`no ${host.name} was prepared`)
   yield* store.commit(rows)
 })

@@ -4,12 +4,12 @@
 import type * as Client from "@sotto/core/Client"
 import { Crypto } from "@sotto/core/Crypto"
 import { Keystore } from "@sotto/core/Keystore"
+import { Ordinal } from "@sotto/core/log/Cursor"
 import * as Sotto from "@sotto/core/Sotto"
 import type { ClientEvent, Status } from "@sotto/core/Status"
 import { Store, type StoreFailed } from "@sotto/core/Store"
 import { Transport } from "@sotto/core/Transport"
 import * as Bytes from "@sotto/schema/Bytes"
-import { Ordinal } from "@sotto/core/log/Cursor"
 import * as Node from "@sotto/simulation/Node"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -125,15 +125,17 @@ const hear = (host: Node.Base, event: ClientEvent, resets: Queue.Queue<void>): v
   }
 }
 
-/** What a device waits for; undefined when it is at rest. */
+/** What a device waits for; undefined when it is at rest. A relay that it does not reach may be gone for good. */
 const pending = ({ pending, relays }: Status): string | undefined => {
+  let unreached: string | undefined
   for (const { failure, head, phase, received, pending: unsent, url } of relays) {
-    if (phase === "stopped" && failure?.tag === "RelayMisbehaved") continue
-    if (phase !== "live") return `${url} is ${phase}${failure === null ? "" : ` (${failure.tag})`}`
-    if (unsent > 0) return `${unsent} entries for ${url}`
-    if (received < head) return `${url} has ${head}, here are ${received}`
+    const isCaught = phase === "stopped" && failure?.tag === "RelayMisbehaved"
+    if (phase !== "live" && !isCaught) unreached ??= `${url} is ${phase}${failure === null ? "" : ` (${failure.tag})`}`
+    if (phase === "live" && unsent > 0) return `${unsent} entries for ${url}`
+    if (phase === "live" && received < head) return `${url} has ${head}, here are ${received}`
   }
-  return pending > 0 ? `${pending} entries at no relay` : undefined
+  if (relays.every(({ phase }) => phase !== "live") && unreached !== undefined) return unreached
+  return pending > 0 && unreached !== undefined ? `${pending} entries at no relay` : undefined
 }
 
 /** A kind of node for devices. */

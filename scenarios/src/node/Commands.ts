@@ -3,8 +3,8 @@
  * (`pushed`), and when a relay has it (`stored`).
  */
 import type { Receipt } from "@sotto/core/Client"
-import { putOp } from "@sotto/core/log/Outbox"
 import { Ordinal } from "@sotto/core/log/Cursor"
+import { putOp } from "@sotto/core/log/Outbox"
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Utf8 from "@sotto/schema/Utf8"
 import type { Draws } from "@sotto/simulation/Seed"
@@ -30,8 +30,12 @@ const follow = Effect.fnUntraced(function*(handle: Handle, ops: ReadonlyArray<Op
   const id = Bytes.toHex(receipt.id)
   host.observe("pushed", { id, seq: receipt.seq, ops })
   yield* Effect.forkIn(
-    Effect.ignore(Effect.tap(receipt.stored, ({ relay }) =>
-      Effect.sync(() => host.observe("stored", { id, ops, relay: Bytes.toHex(relay) })))),
+    Effect.ignore(
+      Effect.tap(
+        receipt.stored,
+        ({ relay }) => Effect.sync(() => host.observe("stored", { id, ops, relay: Bytes.toHex(relay) }))
+      )
+    ),
     scope
   )
   const after = Ordinal.make(receipt.ordinal - 1)
@@ -112,7 +116,12 @@ const away = Workload.command({
 
 /** A command without input. */
 const simple = (weight: number, run: (handle: Handle) => Effect.Effect<unknown, unknown>) =>
-  Workload.command({ weight, input: Schema.Null, draw: () => null, run: (handle: Handle) => Effect.asVoid(run(handle)) })
+  Workload.command({
+    weight,
+    input: Schema.Null,
+    draw: () => null,
+    run: (handle: Handle) => Effect.asVoid(run(handle))
+  })
 
 /** All that a device can be asked for. */
 export const commands = {

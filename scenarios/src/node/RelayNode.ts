@@ -56,8 +56,7 @@ const failing = (host: Node.Base, store: RelayStore["Service"]): RelayStore["Ser
     append: (input) =>
       Effect.suspend(() =>
         host.attempt("append")
-          ? Effect.flatMap(store.append(input), (answer) =>
-            host.attempt("appended") ? Effect.succeed(answer) : failed)
+          ? Effect.flatMap(store.append(input), (answer) => host.attempt("appended") ? Effect.succeed(answer) : failed)
           : failed
       )
   })

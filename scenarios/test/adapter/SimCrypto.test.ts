@@ -12,7 +12,13 @@ import * as fc from "fast-check"
 const stream = Seed.draws(1n, "test")
 const random = (length: number) => stream.bytes(length)
 const fake = FakeCrypto.make(random)
-const real = SimCrypto.make({ tier: "real", node: "n", random, record: new SimCrypto.SealRecord(), onReuse: () => undefined })
+const real = SimCrypto.make({
+  tier: "real",
+  node: "n",
+  random,
+  record: new SimCrypto.SealRecord(),
+  onReuse: () => undefined
+})
 const hex = Bytes.toHex
 const text = (value: string) => new TextEncoder().encode(value)
 const sized = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })

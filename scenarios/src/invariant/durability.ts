@@ -1,0 +1,86 @@
+/** What was answered stays: on the device, and on all others once a relay has it. */
+import * as Invariant from "@sotto/simulation/Invariant"
+import * as Said from "../Said.ts"
+import { nameOf, truth, type Written } from "../Truth.ts"
+
+/** Whether nothing that this node had made durable was destroyed by a fault. */
+const isWhole = (world: Invariant.World, node: string): boolean =>
+  world.nodes.some(({ losses, name }) => name === node && losses === 0)
+
+/** Devices that must hold what the space holds. */
+const readers = (world: Invariant.World): ReadonlyArray<Invariant.NodeView> =>
+  world.nodes.filter(({ alive, core, kind }) => kind === "client" && core && alive)
+
+/**
+ * In the end, a push that was answered is shown by its device, and by all others. An answer from a relay (`stored`)
+ * holds also when the author's own disk was lost, or it never came back.
+ */
+export const noAckedLoss = Invariant.make("noAckedLoss", (world) => {
+  const known = world.of(truth)
+  const relaysAreWhole = () => world.nodes.every(({ kind, losses }) => kind !== "relay" || losses === 0)
+  const mustBeShown = ({ acked, node, relays }: Written, reader: string): boolean => {
+    const author = world.nodes.find(({ name }) => name === node)
+    const isSafe = acked && author !== undefined && author.losses === 0
+    if (reader === node) return isSafe || (relays.size > 0 && relaysAreWhole())
+    if (!relaysAreWhole()) return false
+    return relays.size > 0 || (isSafe && author.core)
+  }
+  const missing = (): { readonly reader: string; readonly op: string; readonly written: Written } | undefined => {
+    for (const { name: reader } of readers(world)) {
+      const shown = known.readingByNode.get(reader)?.idByOp
+      for (const [op, written] of known.writtenByOp) {
+        if (mustBeShown(written, reader) && shown?.has(op) !== true) return { reader, op, written }
+      }
+    }
+    return undefined
+  }
+  const look = () => {
+    const lost = missing()
+    if (lost === undefined) return
+    const { op, reader, written } = lost
+    const promise = written.relays.size > 0 ? "a relay answered for it" : "push answered"
+    world.violated(`${reader} does not show ${nameOf(op)} of ${written.node}, though ${promise}`, reader)
+  }
+  return {
+    onObservation: (observation) => known.hear(observation),
+    isSettled: () => missing() === undefined,
+    onEnd: look,
+    onRestarted: look
+  }
+})
+
+/** A device whose disk lost nothing never stands before a place of a relay's log that it had reached. */
+export const monotonicCursors = Invariant.make("monotonicCursors", (world) => {
+  const reached = new Map<string, number>()
+  return {
+    onObservation: ({ data, node, what }) => {
+      if (what !== "cursor" && what !== "reset") return
+      const relay = Said.text(data, "relay")
+      const key = `${node} ${relay}`
+      if (what === "reset") {
+        reached.delete(key)
+        return
+      }
+      const position = Said.number(data, "position")
+      const before = reached.get(key) ?? 0
+      if (position < before && isWhole(world, node)) {
+        world.violated(`it had received relay ${relay.slice(0, 8)} up to ${before}, and is at ${position}`, node)
+      }
+      reached.set(key, position)
+    }
+  }
+})
+
+/** Right after a push was answered, its device shows it. */
+export const readYourWrites = Invariant.make("readYourWrites", (world) => ({
+  onObservation: ({ data, node, what }) => {
+    if (
+      what !== "readBack" || (Said.field(data, "all") === true && Said.text(data, "id") === Said.text(data, "found"))
+    ) {
+      return
+    }
+    if (isWhole(world, node)) {
+      world.violated(`entry ${Said.text(data, "id").slice(0, 12)} was answered and is not there`, node)
+    }
+  }
+}))

@@ -1,0 +1,82 @@
+/** What a device may show its app: what a member wrote, once, at one place, and nothing else. */
+import * as Invariant from "@sotto/simulation/Invariant"
+import { isControl, nameOf, type Reading, type Shown, shownOf, type Truth, truth } from "../Truth.ts"
+
+type Look = (shown: Shown, context: {
+  readonly node: string
+  readonly truth: Truth
+  readonly reading: Reading
+  readonly world: Invariant.World
+}) => string | undefined
+
+/** An invariant that looks at every entry that a device shows. */
+const overEntries = (name: string, make: () => Look): Invariant.Invariant =>
+  Invariant.make(name, (world) => {
+    const known = world.of(truth)
+    const look = make()
+    return {
+      onObservation: (observation) => {
+        known.hear(observation)
+        if (observation.what !== "entry") return
+        const { node } = observation
+        const reading = known.readingByNode.get(node)
+        if (reading === undefined) return
+        const message = look(shownOf(observation), { node, truth: known, reading, world })
+        if (message !== undefined) world.violated(message, node)
+      }
+    }
+  })
+
+/** Every operation that a device shows was meant to be written by the device that it is shown as of. */
+export const authenticity = overEntries("authenticity", () => (shown, { truth: { nodeByDevice, writtenByOp } }) => {
+  for (const op of shown.ops) {
+    if (isControl(op)) continue
+    const written = writtenByOp.get(op)
+    const author = nodeByDevice.get(shown.device) ?? "a device that was never heard of"
+    if (written === undefined) {
+      return `entry ${shown.id.slice(0, 12)} of ${author} holds what nobody wrote: ${nameOf(op)}`
+    }
+    if (written.node !== author) return `${nameOf(op)} was written by ${written.node} and is shown as of ${author}`
+  }
+  return undefined
+})
+
+/** No device shows an operation twice, nor an entry at two places, nor places out of order. */
+export const atMostOnce = overEntries("atMostOnce", () => (shown, { node, reading, world }) => {
+  const { byId, idByOp } = reading
+  const before = byId.get(shown.id)
+  if (before !== undefined) return `entry ${shown.id.slice(0, 12)} at ${before.ordinal} and again at ${shown.ordinal}`
+  byId.set(shown.id, shown)
+  for (const op of shown.ops) {
+    if (isControl(op)) continue
+    const other = idByOp.get(op)
+    // A device that was put back to an older state writes again what nobody had seen, and tells so a moment later.
+    const isRewritten = shown.own && world.nodes.some(({ losses, name }) => name === node && losses > 0)
+    if (other !== undefined && !isRewritten) {
+      return `${nameOf(op)} in two entries: ${other.slice(0, 12)} and ${shown.id.slice(0, 12)}`
+    }
+    idByOp.set(op, shown.id)
+  }
+  return undefined
+})
+
+/** One device, one lane, one sequence number: one entry, for all devices but its author, and with one content. */
+export const noSequenceReuse = overEntries("noSequenceReuse", () => {
+  const idByPlace = new Map<string, string>()
+  const contentById = new Map<string, string>()
+  return (shown) => {
+    const content = `${shown.device} ${shown.seq} ${shown.ops.join("\u0001")}`
+    const known = contentById.get(shown.id)
+    if (known !== undefined && known !== content) return `entry ${shown.id.slice(0, 12)} holds two different things`
+    contentById.set(shown.id, content)
+    if (shown.own) return undefined
+    const place = `${shown.device} ${shown.lane} ${shown.seq}`
+    const before = idByPlace.get(place)
+    idByPlace.set(place, before ?? shown.id)
+    return before === undefined || before === shown.id
+      ? undefined
+      : `sequence ${shown.seq} of ${shown.device.slice(0, 8)} in lane "${shown.lane}" twice: ${
+        before.slice(0, 12)
+      } and ${shown.id.slice(0, 12)}`
+  }
+})

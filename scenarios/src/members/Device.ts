@@ -1,0 +1,78 @@
+/**
+ * A member's device, as `ClientNode` runs it; beside that it tells how its entries are dated, and shows what it knows of
+ * the members: that has to be the same everywhere as well.
+ */
+import { Crypto } from "@sotto/core/Crypto"
+import * as Membership from "@sotto/core/space/Membership"
+import type { SpaceState } from "@sotto/core/space/SpaceState"
+import type { RelayStatus } from "@sotto/core/Status"
+import * as Bytes from "@sotto/schema/Bytes"
+import * as Node from "@sotto/simulation/Node"
+import type { Json } from "@sotto/simulation/Scenario"
+import type * as Workload from "@sotto/simulation/Workload"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as ClientNode from "../node/ClientNode.ts"
+
+export interface Options extends ClientNode.Options {
+  readonly count: readonly [low: number, high: number]
+  readonly commands: { readonly [name: string]: Workload.Command<ClientNode.Handle> }
+}
+
+const program = (options: ClientNode.Options) => (host: Node.Host<ClientNode.Handle>) =>
+  Effect.gen(function*() {
+    const ready = yield* Deferred.make<ClientNode.Handle>()
+    yield* Effect.forkScoped(Effect.flatMap(Deferred.await(ready), tellDates))
+    return yield* ClientNode.program(options)({
+      ...host,
+      ready: (handle) => {
+        Deferred.doneUnsafe(ready, Effect.succeed(handle))
+        host.ready(handle)
+      }
+    })
+  })
+
+/** In the order in which this device accepted or wrote them: when each entry is said to have been written. */
+const tellDates = ({ client, host }: ClientNode.Handle): Effect.Effect<void, unknown> =>
+  Stream.runForEach(client.entries({ live: true }), ({ device, hlc, id, own }) =>
+    Effect.sync(() =>
+      host.observe("dated", {
+        id: Bytes.toHex(id),
+        device: Bytes.toHex(device),
+        own,
+        millis: hlc.millis,
+        counter: hlc.counter
+      })
+    ))
+
+/** One line for each device that is or was a member, and the hash over all that made it so. */
+const rosterOf = (crypto: Crypto["Service"], { membership }: SpaceState): ReadonlyArray<Json> => [
+  Bytes.toHex(Membership.logHead(crypto, membership)),
+  ...[...membership.roster.memberByHex].map(([hex, { label, removed, role }]) =>
+    `${hex.slice(0, 8)} "${label}" ${role}${removed === null ? "" : " removed"}`
+  ).toSorted()
+]
+
+const waitsFor = ({ failure, head, pending, phase, received, url }: RelayStatus): ReadonlyArray<string> => {
+  if (phase !== "live") return [`${url} is ${phase}${failure === null ? "" : ` (${failure.tag})`}`]
+  if (pending > 0) return [`${pending} entries for ${url}`]
+  return received < head ? [`${url} has ${head}, here are ${received}`] : []
+}
+
+const probe = ({ client, directory, view }: ClientNode.Handle) =>
+  Effect.gen(function*() {
+    const status = yield* client.status.current
+    const members = rosterOf(Context.get(directory, Crypto), yield* client.state)
+    const [waits] = status.relays.flatMap(waitsFor)
+    const shown: Node.Probe = {
+      digest: `${view.digest} ${members.join(" ")}`,
+      state: { entries: view.state, members, status: status._tag, quarantined: status.quarantined }
+    }
+    return waits === undefined ? shown : { ...shown, pending: waits }
+  })
+
+/** A kind of node for such devices. */
+export const make = ({ commands, count, enter }: Options): Node.Kind =>
+  Node.make({ count, program: program({ enter }), probe, commands })

@@ -1,0 +1,106 @@
+/**
+ * A member who lies: it has all keys of the space, and writes entries in the names of others, whose signatures it cannot
+ * make. Nobody may show them, and nothing of what is true may suffer from them.
+ */
+import { Crypto } from "@sotto/core/Crypto"
+import { sign } from "@sotto/core/Device"
+import { putOp } from "@sotto/core/log/Outbox"
+import * as Sealing from "@sotto/core/log/Sealing"
+import * as Membership from "@sotto/core/space/Membership"
+import { currentEpoch, type SpaceState } from "@sotto/core/space/SpaceState"
+import * as Bytes from "@sotto/schema/Bytes"
+import { type Entry, entryCodec, unsignedEntryCodec } from "@sotto/schema/Entry"
+import * as Envelope from "@sotto/schema/Envelope"
+import { type DeviceId, EntryHash, Seq, Signature } from "@sotto/schema/Id"
+import * as Utf8 from "@sotto/schema/Utf8"
+import * as Workload from "@sotto/simulation/Workload"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as ClientNode from "../node/ClientNode.ts"
+import * as Wire from "./Wire.ts"
+
+/** How a forged entry is signed: not at all, by the liar, or with bytes that are no signature. */
+const How = Schema.Literals(["unsigned", "own", "noise"])
+type How = typeof How.Type
+
+const signatureFor = (
+  handle: ClientNode.Handle,
+  { keys }: SpaceState,
+  hash: EntryHash,
+  how: How
+): Entry["signature"] => {
+  if (how === "unsigned") return null
+  const crypto = Context.get(handle.directory, Crypto)
+  const own = sign(crypto, handle.identity, Sealing.signedBytes(keys, hash))
+  if (how === "own") return own
+  const noise = own.map((byte, at) => at === 0 ? byte ^ 1 : byte)
+  return Signature.make(noise)
+}
+
+/** The envelope of an entry that `victim` never wrote, the first of a lane. */
+const forge = (
+  handle: ClientNode.Handle,
+  state: SpaceState,
+  { collection, how, nowMillis, value, victim }: {
+    readonly collection: string
+    readonly how: How
+    readonly nowMillis: number
+    readonly value: string
+    readonly victim: DeviceId
+  }
+): Uint8Array => {
+  const crypto = Context.get(handle.directory, Crypto)
+  const { keys } = state
+  const epoch = currentEpoch(state)
+  const ops = [putOp(Utf8.encode(value), { collection })]
+  const lane = Sealing.laneOf(state, { ops })
+  const headerBytes = Envelope.encodeHeader({ suite: keys.suite, kind: Envelope.KIND.data, epoch: epoch.epoch, lane })
+  const unsigned = {
+    device: victim,
+    seq: Seq.make(1),
+    prev: EntryHash.make(new Uint8Array(32)),
+    hlc: { millis: nowMillis, counter: 0 },
+    lastHead: null,
+    ops
+  }
+  const hash = Sealing.entryHash(crypto, keys, headerBytes, unsignedEntryCodec.encode(unsigned))
+  const plaintext = entryCodec.encode({ ...unsigned, signature: signatureFor(handle, state, hash, how) })
+  return Sealing.seal(crypto, { keys, epoch, headerBytes, plaintext, random32: crypto.random(32) }).bytes
+}
+
+/** Writes such an entry and pushes it to the first relay. */
+const lie = Workload.command({
+  weight: 6,
+  input: Schema.Struct({ at: Schema.Int, how: How, value: Schema.String }),
+  draw: (draws, { canary }) => ({
+    at: draws.int(8),
+    how: draws.pick<How>(["unsigned", "own", "noise"]),
+    value: `forged ${canary}`
+  }),
+  run: (handle: ClientNode.Handle, { at, how, value }) =>
+    Effect.scoped(Effect.gen(function*() {
+      const { client, identity } = handle
+      const state = yield* client.state
+      const others = Membership.members(state.membership).filter(({ id }) => !Bytes.equals(id, identity.id))
+      const victim = others[at % Math.max(1, others.length)]
+      const [relay] = yield* client.relays.list
+      if (victim === undefined || relay === undefined) return
+      const { address: { key }, address } = relay
+      const { epoch, readCapability, writeCapability } = currentEpoch(state)
+      const crypto = Context.get(handle.directory, Crypto)
+      const wire = yield* Wire.attach(address, { route: state.keys.routeId(key), epoch }, (capability, message) => {
+        const { secretKey } = capability === "read" ? readCapability(key) : writeCapability(key)
+        return crypto.signature.sign(secretKey, message)
+      })
+      const nowMillis = yield* Clock.currentTimeMillis
+      const collection = `lane of ${value}`
+      const envelope = forge(handle, state, { collection, how, nowMillis, value, victim: victim.id })
+      yield* wire.say({ _tag: "Push", handle: wire.handle, request: 1, envelopes: [envelope] })
+      yield* wire.hear
+      handle.host.mark(`lied (${how})`)
+    })).pipe(Effect.provideContext(handle.directory), Effect.asVoid)
+})
+
+export const commands = { lie }

@@ -1,0 +1,51 @@
+/**
+ * What people hand each other outside of the network: who wants to come into a space, and what lets them. It stands in for
+ * pairing, which has a simulation of its own.
+ */
+import * as Bytes from "@sotto/schema/Bytes"
+import type { Codec } from "@sotto/schema/Codec"
+import { type Certificate, certificateCodec } from "@sotto/schema/Device"
+import { type WelcomeBody, welcomeBodyCodec } from "@sotto/schema/Pairing"
+import type * as Node from "@sotto/simulation/Node"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+
+const fromHex = (hex: string): Uint8Array =>
+  Uint8Array.from({ length: hex.length / 2 }, (_, at) => Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16))
+
+const read = <A>({ facts }: Node.Base, name: string, codec: Codec<A>): A | undefined => {
+  const hex = facts.lookup(name)
+  const decoded = typeof hex === "string" ? codec.decode(fromHex(hex)) : undefined
+  return decoded === undefined || Result.isFailure(decoded) ? undefined : decoded.success
+}
+
+/** Asks to be let in. */
+export const ask = ({ facts, name }: Node.Base, certificate: Certificate): void =>
+  facts.publish(`certificate of ${name}`, Bytes.toHex(certificateCodec.encode(certificate)))
+
+/** Who asked. */
+export const asked = (host: Node.Base, name: string): Certificate | undefined =>
+  read(host, `certificate of ${name}`, certificateCodec)
+
+export const welcome = ({ facts }: Node.Base, name: string, body: WelcomeBody): void =>
+  facts.publish(`welcome of ${name}`, Bytes.toHex(welcomeBodyCodec.encode(body)))
+
+/** How often a device looks whether it was welcomed. */
+const LOOK_MILLIS = 100
+
+/** Waits until somebody lets this device in. */
+export const welcomed = (host: Node.Base): Effect.Effect<WelcomeBody> =>
+  Effect.suspend(() => {
+    const body = read(host, `welcome of ${host.name}`, welcomeBodyCodec)
+    return body === undefined
+      ? Effect.andThen(Effect.sleep(LOOK_MILLIS), welcomed(host))
+      : Effect.succeed(body)
+  })
+
+/** The name of the space's route at its first relay: whoever saw a relay's disk knows it. */
+export const route = (host: Node.Base): Uint8Array | undefined => {
+  const hex = host.facts.lookup("route")
+  return typeof hex === "string" ? fromHex(hex) : undefined
+}
+
+export const tellRoute = ({ facts }: Node.Base, route: Uint8Array): void => facts.publish("route", Bytes.toHex(route))

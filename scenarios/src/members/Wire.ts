@@ -1,0 +1,48 @@
+/** A connection to a relay of somebody who does not use the client: says what it likes, and hears what is answered. */
+import * as Dial from "@sotto/core/channel/Dial"
+import type { Crypto } from "@sotto/core/Crypto"
+import type { Transport } from "@sotto/core/Transport"
+import { type ClientFrame, clientFrameCodec, type RelayFrame, relayFrameCodec } from "@sotto/schema/Frame"
+import type { RouteId } from "@sotto/schema/Id"
+import { Signature } from "@sotto/schema/Id"
+import type { RelayAddress } from "@sotto/schema/Pairing"
+import * as Proof from "@sotto/schema/Proof"
+import type { Capability } from "@sotto/schema/Relay"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+
+/** Signs a proof, or makes one up. */
+export type Prove = (capability: Capability, message: Uint8Array) => Uint8Array
+
+export interface Wire {
+  readonly handle: number
+  readonly say: (frame: ClientFrame) => Effect.Effect<void, unknown>
+  /** The next frames. */
+  readonly hear: Effect.Effect<ReadonlyArray<RelayFrame>, unknown>
+}
+
+/** Connects and attaches a route, reading and writing. */
+export const attach: (
+  address: RelayAddress,
+  route: { readonly route: RouteId; readonly epoch: Parameters<typeof Proof.attach>[0]["epoch"] },
+  prove: Prove
+) => Effect.Effect<Wire, unknown, Transport | Crypto | Scope.Scope> = Effect.fnUntraced(
+  function*(address, { epoch, route }, prove) {
+    const { control, data, handshakeHash } = yield* Dial.dial(address)
+    const proofOf = (capability: "read" | "write") => ({
+      capability,
+      signature: Signature.make(prove(capability, Proof.attach({ handshakeHash, route, epoch, capability })))
+    })
+    const { handle } = yield* control.Attach({ route, epoch, proofs: [proofOf("read"), proofOf("write")] })
+    return {
+      handle,
+      say: (frame) => Effect.suspend(() => data.send(clientFrameCodec.encodeAfter(1, frame))),
+      hear: Effect.map(data.receive, (messages) =>
+        messages.flatMap((message) => {
+          const frame = relayFrameCodec.decode(message)
+          return Result.isSuccess(frame) ? [frame.success] : []
+        }))
+    }
+  }
+)

@@ -1,0 +1,26 @@
+/**
+ * Who belongs, while things go wrong: devices that come in, members that change each other's roles at once, one that
+ * writes in the names of others, and a stranger at the door.
+ */
+import { Crypto } from "@sotto/core/Crypto"
+import { Keystore } from "@sotto/core/Keystore"
+import * as Directory from "@sotto/core/log/Directory"
+import { Store } from "@sotto/core/Store"
+import * as Convergence from "@sotto/simulation/invariant/Convergence"
+import * as NoDefect from "@sotto/simulation/invariant/NoDefect"
+import * as Node from "@sotto/simulation/Node"
+import * as Simulation from "@sotto/simulation/Simulation"
+import * as Effect from "effect/Effect"
+import * as Durability from "../invariant/durability.ts"
+import * as Entries from "../invariant/entries.ts"
+import * as Membership from "../invariant/membership.ts"
+import * as Admission from "../members/Admission.ts"
+import * as Device from "../members/Device.ts"
+import * as Insider from "../members/Insider.ts"
+import * as Joiner from "../members/Joiner.ts"
+import * as Letters from "../members/Letters.ts"
+import * as Stranger from "../members/Stranger.ts"
+import { commands } from "../node/Commands.ts"
+import * as RelayNode from "../node/RelayNode.ts"
+import * as Prepared from "../Prepared.ts"
+import { lossExpected } from "./Sync.ts"

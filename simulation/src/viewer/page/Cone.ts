@@ -1,0 +1,56 @@
+/**
+ * What led to a row. The chain follows causes backwards: who caused it, who caused that. The past is wider: everything
+ * that a node on the way had done or heard of before, which is all that can have had a part in it.
+ *
+ * 1. The row itself is in both, and nothing after it is.
+ * 2. The chain is a part of the past.
+ * 3. A row of the past is before the row in the order of cause and of its node: nothing outside could have mattered.
+ */
+import { causeOf, positionOf, type Run, timeOf } from "./Run.ts"
+
+export type Cone = Uint8Array
+
+/** The row, its cause, the cause of that, and so on. */
+export const chain = (run: Run, at: number): Cone => {
+  const cone = new Uint8Array(run.size)
+  for (let next = at; next >= 0 && next < run.size; next = run.cause[next] ?? -1) cone[next] = 1
+  return cone
+}
+
+/** All rows that happened before it: on its node, and on those that it had heard from, up to what it heard. */
+export const past = (run: Run, at: number): Cone => {
+  const cone = new Uint8Array(run.size)
+  /** Of each node, whether everything from here on back belongs to it. */
+  const whole = new Uint8Array(run.nodes.length)
+  if (at < 0 || at >= run.size) return cone
+  cone[at] = 1
+  for (let next = at; next >= 0; next--) {
+    const node = run.node[next] ?? 0
+    if (cone[next] === 0 && whole[node] === 0) continue
+    cone[next] = 1
+    whole[node] = 1
+    const cause = run.cause[next] ?? -1
+    if (cause >= 0) cone[cause] = 1
+  }
+  return cone
+}
+
+export const sizeOf = (cone: Cone): number => cone.reduce((sum, one) => sum + one, 0)
+
+/**
+ * Where the story of a violation ends: its row. A check after the fact is caused by nothing; then it is the last row of
+ * the node that it speaks of that something caused, up to that moment.
+ */
+export const focusOf = (
+  run: Run,
+  violation: { readonly row?: number | undefined; readonly node?: string | undefined; readonly tMicros: number }
+): number | undefined => {
+  const at = positionOf(run, violation.row)
+  if (at !== undefined && causeOf(run, at) >= 0) return at
+  const index = violation.node === undefined ? -1 : run.nodes.indexOf(violation.node)
+  for (let next = at ?? run.size - 1; next >= 0; next--) {
+    const mine = run.node[next] === index && causeOf(run, next) >= 0
+    if (mine && timeOf(run, next) <= violation.tMicros) return next
+  }
+  return at
+}

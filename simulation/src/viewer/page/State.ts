@@ -1,0 +1,79 @@
+/**
+ * What each node knew at a moment: the last probe at or before a row, leaf by leaf, and which leaves differ from the
+ * probe before.
+ */
+import type { Packed } from "../Packed.ts"
+
+export interface Leaf {
+  readonly path: string
+  readonly value: string
+  readonly change: "same" | "changed" | "new" | "gone"
+}
+
+export interface NodeState {
+  /** Number of the row at which the node said so. */
+  readonly row: number
+  readonly leaves: ReadonlyArray<Leaf>
+}
+
+/** Answers what a node last said at or before a row, by number. Undefined: nothing yet. */
+export const stateReader = (packed: Packed): (node: string, row: number) => NodeState | undefined => {
+  const { node: nodes, row: rows, state: states, texts } = packed.states
+  const byNode = new Map<string, Array<number>>()
+  nodes.forEach((node, place) => {
+    const places = byNode.get(node)
+    if (places === undefined) byNode.set(node, [place])
+    else places.push(place)
+  })
+  const leavesAt = (place: number | undefined): ReadonlyMap<string, string> =>
+    place === undefined ? new Map() : leavesOf(JSON.parse(texts[states[place] ?? 0] ?? "null"))
+  return (node, row) => {
+    const places = byNode.get(node) ?? []
+    const behind = upTo(places, (place) => (rows[place] ?? 0) <= row)
+    const place = places[behind - 1]
+    if (place === undefined) return undefined
+    return { row: rows[place] ?? 0, leaves: compare(leavesAt(places[behind - 2]), leavesAt(place), behind > 1) }
+  }
+}
+
+/** How many items of a sorted list fit. */
+const upTo = (places: ReadonlyArray<number>, fits: (place: number) => boolean): number => {
+  let [low, high] = [0, places.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (fits(places[middle] ?? 0)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Every leaf of a value by its path, short lists and empty things as one leaf. */
+export const leavesOf = (value: unknown): ReadonlyMap<string, string> => {
+  const leaves = new Map<string, string>()
+  const visit = (path: string, part: unknown): void => {
+    const entries = isShort(part) ? [] : Object.entries(part ?? {})
+    if (entries.length === 0) leaves.set(path, typeof part === "string" ? part : JSON.stringify(part) ?? "")
+    for (const [key, inner] of entries) visit(path === "" ? key : `${path}.${key}`, inner)
+  }
+  visit("", value)
+  return leaves
+}
+
+/** A value that is read best in one line. */
+const isShort = (part: unknown): boolean =>
+  typeof part !== "object" || part === null || (Array.isArray(part) && JSON.stringify(part).length <= 60)
+
+const compare = (
+  before: ReadonlyMap<string, string>,
+  now: ReadonlyMap<string, string>,
+  hasBefore: boolean
+): ReadonlyArray<Leaf> => {
+  const out: Array<Leaf> = []
+  for (const [path, value] of now) {
+    const was = before.get(path)
+    const change = !hasBefore || was === value ? "same" : was === undefined ? "new" : "changed"
+    out.push({ path, value, change })
+  }
+  for (const [path, value] of before) if (!now.has(path)) out.push({ path, value, change: "gone" })
+  return out
+}

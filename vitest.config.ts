@@ -14,7 +14,14 @@ const project = (name: string, include: ReadonlyArray<string>) => ({
 /** Real processes, sockets and browsers: one file at a time, with long limits. */
 const serial = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
-  test: { name, include: [...include], fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 }
+  test: {
+    name,
+    include: [...include],
+    globalSetup: ["test/process/command.ts"],
+    fileParallelism: false,
+    testTimeout: 120_000,
+    hookTimeout: 120_000
+  }
 })
 
 export default defineConfig({

@@ -5,6 +5,7 @@
  */
 import * as fs from "node:fs"
 import type { Child } from "../process/Child.ts"
+import { buildCommand } from "../process/command.ts"
 import { filesOf, leaksBelow, leaksIn } from "../process/Plaintext.ts"
 import { RecordingProxy } from "../process/RecordingProxy.ts"
 import { expectCode, linesOf, type RunningRelay, Stage, text } from "../process/Stage.ts"
@@ -143,6 +144,7 @@ process.once("SIGINT", stop)
 process.once("SIGTERM", stop)
 try {
   console.log("Sotto: two devices, and a relay that cannot read what it keeps\n")
+  await buildCommand()
   await story(stage)
   console.log(`\n${seconds()}  all went well`)
 } catch (error) {

@@ -4,10 +4,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { commandPath } from "./command.ts"
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
-
-const MAIN = at("packages/runtime-node/src/cli/main.ts")
 
 /** A line of `--json`. */
 export type Line = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -50,7 +49,7 @@ export class Child {
   #over = false
 
   constructor(args: ReadonlyArray<string>, launch: Launch) {
-    this.process = spawn(process.execPath, ["--conditions=@sotto/source", launch.script ?? MAIN, ...args], {
+    this.process = spawn(process.execPath, ["--conditions=@sotto/source", launch.script ?? commandPath, ...args], {
       env: {
         ...process.env,
         NO_COLOR: "1",

@@ -30,9 +30,12 @@ import { status } from "./status.ts"
 
 /** The package's own: one place to change it, for sources and for what was built. */
 const Package = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
-const { version } = Schema.decodeSync(Package)(
-  fs.readFileSync(new URL("../../package.json", import.meta.url), "utf8")
+/** The sources are two folders below it, the one file that ships is one. */
+const manifest = new URL(
+  import.meta.url.endsWith("/dist/sotto.js") ? "../package.json" : "../../package.json",
+  import.meta.url
 )
+const { version } = Schema.decodeSync(Package)(fs.readFileSync(manifest, "utf8"))
 
 const sotto = Command.make("sotto").pipe(
   Command.withDescription(`Encrypted sync between your devices, through relays that cannot read it.\n\n${Exit.HELP}`),

@@ -11,6 +11,7 @@ import type { Report, Violation } from "./Report.ts"
 import type { Scenario } from "./Scenario.ts"
 import { candidates, type Position, start, type Step } from "./shrink/Candidates.ts"
 import { cut } from "./shrink/Cut.ts"
+import { plainSchedules } from "./shrink/Neutral.ts"
 import type { Simulation } from "./Simulation.ts"
 
 export interface Options {
@@ -91,6 +92,7 @@ export function* steps(
 
 /** Runs that confirm the result are kept back from the budget. */
 const CONFIRMING_RUNS = 1
+const RECORDING_RUNS = 2
 
 class Search {
   private readonly simulation: Simulation
@@ -102,6 +104,7 @@ class Search {
   private readonly late: () => boolean
   private best: Report
   private runs = 0
+  private hasRecorded = false
   private finished = false
 
   constructor(simulation: Simulation, failing: Report, invariant: string, options: Options) {
@@ -119,11 +122,11 @@ class Search {
 
   *attempts(): Generator<Attempt, void, undefined> {
     yield* this.cutOff()
-    let position: Position = start
     for (;;) {
-      const taken = yield* this.firstThatFails(position)
-      if (taken === undefined) return
-      position = taken.position
+      let position: Position | undefined = start
+      while (position !== undefined) position = (yield* this.firstThatFails(position))?.position
+      if (!this.finished || !(yield* this.recorded())) return
+      this.finished = false
     }
   }
 
@@ -157,6 +160,21 @@ class Search {
     }
     this.finished = true
     return undefined
+  }
+
+  /** Once: what schedules did by chance is written down, so that it can be taken away choice by choice. */
+  private *recorded(): Generator<Attempt, boolean, undefined> {
+    if (this.hasRecorded || this.runs + RECORDING_RUNS > this.runsMax) return false
+    this.hasRecorded = true
+    const { scenario } = this.best
+    const plain = plainSchedules(scenario)
+    if (plain === undefined) return false
+    this.runs++
+    const { tapes } = this.simulation.run(scenario, { record: true })
+    if (tapes === undefined) return false
+    const attempt = this.attempt({ ...plain, tapes }, "record")
+    yield attempt
+    return attempt.taken
   }
 
   private attempt(scenario: Scenario, pass: string): Attempt {

@@ -104,6 +104,19 @@ describe("shrinking", () => {
     assert.isFalse(Shrink.shrink(leaky, failing(3n, leaky)).stable)
   })
 
+  it("writes down what a schedule did by chance, and takes it away but for what matters", () => {
+    const racing = planted({ race: true })
+    const seed = Array.from({ length: 20 }, (_, i) => BigInt(i)).find((candidate) => !failing(candidate, racing).ok)
+    if (seed === undefined) return assert.fail("no seed fails")
+    const shrunk = Shrink.shrink(racing, failing(seed, racing))
+    const { scenario } = shrunk.report
+    assert.deepStrictEqual(scenario.tapes, { "client-1": { picks: [[3, 1]], asides: [] } })
+    assert.isTrue(scenario.nodes.every(({ policy }) => policy.kind === "fifo"))
+    assert.deepStrictEqual([shrunk.after.faults, shrunk.after.commands], [2, 2])
+    assert.isTrue(shrunk.finished)
+    assert.isAtMost(shrunk.runs, Shrink.RUNS_MAX)
+  })
+
   it("tells each attempt", () => {
     const attempts = [...Shrink.steps(simulation, failing(3n))]
     assert.deepStrictEqual(attempts.map(({ runs }) => runs), attempts.map((_, i) => i + 1))

@@ -24,6 +24,9 @@ const nodesPlain = (aspects: ReadonlyArray<Aspect>, name?: string): Change => (s
   return { ...scenario, nodes: scenario.nodes.map((node) => chosen(node) ? aspects.reduce(plain, node) : node) }
 }
 
+/** The scenario with nothing left to chance in any schedule, or undefined when that is so already. */
+export const plainSchedules: Change = nodesPlain(["policy", "preemption"])
+
 /** What is not named in a law is as it usually is: a smaller object is a plainer world. */
 const LAWS = ["link", "network", "disk", "knobs"] as const
 type Law = (typeof LAWS)[number]

@@ -36,7 +36,7 @@ const without = (scenario: Scenario, name: string): Scenario => {
     phases: { ...scenario.phases, heal: heal === "all" ? heal : heal.filter((node) => node !== name) },
     ...(tapes === undefined
       ? {}
-      : { tapes: Object.fromEntries(Object.entries(tapes).filter(([node]) => node !== name)) })
+      : { tapes: Object.fromEntries(Object.entries(tapes).filter(([life]) => life.split("#")[0] !== name)) })
   }
 }
 

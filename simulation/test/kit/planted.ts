@@ -8,6 +8,7 @@
 import type { Fault } from "../../src/Fault.ts"
 import type { Report, Violation } from "../../src/Report.ts"
 import type { Command, Scenario } from "../../src/Scenario.ts"
+import type * as Scheduler from "../../src/Scheduler.ts"
 import * as Seed from "../../src/Seed.ts"
 import type { Simulation } from "../../src/Simulation.ts"
 import * as Trace from "../../src/Trace.ts"
@@ -57,6 +58,8 @@ export interface Options {
   readonly commands?: number
   /** Something that is not in the scenario changes what happens. */
   readonly leak?: () => number
+  /** It breaks only where the first client's schedule is not first-in-first-out at its third choice. */
+  readonly race?: boolean
 }
 
 export const planted = (options: Options = {}): Simulation => ({
@@ -101,13 +104,30 @@ export const planted = (options: Options = {}): Simulation => ({
         coldRestart: true
       },
       tapes: {
-        "client-1": { picks: [[3, 1], [9, 2]], asides: [[1, 40, 900]] },
-        "client-4": { picks: [], asides: [[0, 7, 100]] }
+        "client-2": { picks: [[3, 1], [9, 2]], asides: [[1, 40, 900]] },
+        "client-4#1": { picks: [], asides: [[0, 7, 100]] }
       }
     }
   },
-  run: (scenario) => runPlanted(scenario, options.leak)
+  run: (scenario, { record = false } = {}) => {
+    const report = runPlanted(scenario, options.leak)
+    const random = scenario.nodes.filter(({ policy }) => policy.kind === "random")
+    const raced = random.some(({ name }) => name === "client-1") ||
+      scenario.tapes?.["client-1"]?.picks.some(([choice]) => choice === 3) === true
+    const violations = options.race === true && !raced ? [] : report.violations
+    return {
+      ...report,
+      violations,
+      ok: violations.length === 0,
+      ...(record ? { tapes: Object.fromEntries(random.map(({ name }) => [name, TAPE])) } : {})
+    }
+  }
 })
+
+const TAPE: Scheduler.Tape = {
+  picks: Array.from({ length: 40 }, (_, i) => [i, 1]),
+  asides: [[1, 40, 900], [2, 50, 10]]
+}
 
 const label = (item: Fault | Command): string => "kind" in item ? `fault.${item.kind}` : `command.${item.name}`
 

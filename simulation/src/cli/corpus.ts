@@ -1,0 +1,76 @@
+/** `sotto-sim corpus`: failures that are kept, and run first and for ever. */
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as Corpus from "../Corpus.ts"
+import { narrative } from "../output/Narrative.ts"
+import { CODE, HarnessFailed } from "./Exit.ts"
+import * as Flags from "./Flags.ts"
+import { subject } from "./replay.ts"
+import { run, subjectOf } from "./Subject.ts"
+import { breathe, work } from "./Work.ts"
+
+const add = Command.make("add", {
+  subject,
+  name: Flag.String("name").pipe(Flag.withDescription("The name of its file")),
+  expect: Flag.Literals("expect", ["passes", "fails"]).pipe(
+    Flag.withDescription("What its run must do from now on; as it does now unless given"),
+    Flag.map((value): "passes" | "fails" | undefined => value),
+    Flag.withDefault(undefined)
+  ),
+  simulation: Flags.simulation,
+  strategy: Flags.strategy
+}, (input) =>
+  work(async ({ config, screen }) => {
+    const about = subjectOf(config, input.subject, input)
+    const report = run(about)
+    const [violation] = report.violations
+    const fails = input.expect === undefined ? violation !== undefined : input.expect === "fails"
+    if (fails && violation === undefined) {
+      throw new HarnessFailed({ detail: "it passes: it can not be expected to fail" })
+    }
+    const entry: Corpus.Entry = {
+      format: 1,
+      expect: fails && violation !== undefined ? { invariant: violation.invariant } : "passes",
+      note: narrative(report),
+      scenario: about.scenario
+    }
+    if (!/^[\w.-]+$/.test(input.name)) throw new HarnessFailed({ detail: `${input.name} is no name for a file` })
+    const file = path.join(config.corpus, `${input.name}.json`)
+    fs.mkdirSync(config.corpus, { recursive: true })
+    fs.writeFileSync(file, Corpus.toText(entry))
+    screen.say(`${file}: ${entry.expect === "passes" ? "passes" : `breaks ${entry.expect.invariant}`}`)
+    screen.data({ type: "added", file, expect: entry.expect })
+    return CODE.ok
+  })).pipe(Command.withDescription("Keep a scenario, with what its run must do from now on"))
+
+const verify = Command.make("verify", {}, () =>
+  work(async ({ config, screen }) => {
+    const files = fs.existsSync(config.corpus)
+      ? fs.readdirSync(config.corpus).filter((file) => file.endsWith(".json")).sort()
+      : []
+    const results: Array<Corpus.Verdict["result"]> = []
+    for (const file of files) {
+      const entry = Corpus.fromText(fs.readFileSync(path.join(config.corpus, file), "utf8"))
+      const verdict: Corpus.Verdict = typeof entry === "string"
+        ? { result: "error", invariants: [], detail: entry }
+        : Corpus.verify(entry, config.simulations)
+      results.push(verdict.result)
+      screen.say(`${verdict.result.padEnd(11)} ${file}: ${verdict.detail}`)
+      screen.data({ type: "verified", file, ...verdict })
+      await breathe()
+    }
+    const count = (result: Corpus.Verdict["result"]) => results.filter((other) => other === result).length
+    screen.say(
+      `${files.length} scenarios: ${count("as-expected")} as expected, ${count("broken")} broken, ` +
+        `${count("mended")} mended (add them again with --expect passes), ${count("error")} errors`
+    )
+    if (count("error") > 0) return CODE.harness
+    return count("as-expected") === files.length ? CODE.ok : CODE.violation
+  })).pipe(Command.withDescription("Run every scenario of the corpus, and compare with what is expected of it"))
+
+export const corpus = Command.make("corpus").pipe(
+  Command.withDescription("Scenarios that are kept, in the folder that the config names (corpus)"),
+  Command.withSubcommands([add, verify])
+)

@@ -14,6 +14,6 @@ export const noNonceReuse = Invariant.make("noNonceReuse", (world) => ({
 /** A relay that says what is so is never caught with anything. */
 export const noFalseAccusation = Invariant.make("noFalseAccusation", (world) => ({
   onObservation: ({ data, node, what }) => {
-    if (what === "caught") world.violated(`it holds an honest relay for a liar: ${Said.text(data, "why")}`, node)
+    if (what === "caught") world.violated(`it holds an honest relay for a liar: ${JSON.stringify(data)}`, node)
   }
 }), { excusable: true })

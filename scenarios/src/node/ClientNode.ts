@@ -5,6 +5,7 @@ import type * as Client from "@sotto/core/Client"
 import { Crypto } from "@sotto/core/Crypto"
 import { Keystore } from "@sotto/core/Keystore"
 import { Ordinal } from "@sotto/core/log/Cursor"
+import type { RelayMisbehaved } from "@sotto/core/log/Evidence"
 import * as Sotto from "@sotto/core/Sotto"
 import type { ClientEvent, Status } from "@sotto/core/Status"
 import { Store, type StoreFailed } from "@sotto/core/Store"
@@ -102,14 +103,26 @@ const tellCursors = (host: Node.Base, { relays }: Status): void => {
 }
 
 const listen = (host: Node.Base, client: Client.Client["Service"], resets: Queue.Queue<void>) =>
-  Stream.runForEach(client.events, (event) => Effect.sync(() => hear(host, event, resets)))
+  Stream.runForEach(client.events, (event) =>
+    event._tag === "Misbehaved"
+      ? Effect.map(client.evidence, (all) => accuse(host, Bytes.toHex(event.relay), all))
+      : Effect.sync(() => hear(host, event, resets)))
+
+/** Tells what a relay was caught with; nothing, when there is no evidence of it. */
+const accuse = (host: Node.Base, relay: string, all: ReadonlyArray<RelayMisbehaved>): void => {
+  const evidence = all.find((one) => Bytes.toHex(one.evidence.relay) === relay)?.evidence
+  host.observe("caught", {
+    relay,
+    why: evidence?.reason ?? null,
+    heads: (evidence?.heads ?? []).map(({ body: { lowest, millis, position } }) => ({ position, lowest, millis })),
+    own: evidence?.own?.position ?? null
+  })
+}
 
 const hear = (host: Node.Base, event: ClientEvent, resets: Queue.Queue<void>): void => {
   switch (event._tag) {
     case "CaughtUp":
       return host.observe("cursor", { relay: Bytes.toHex(event.relay), position: event.position })
-    case "Misbehaved":
-      return host.observe("caught", { relay: Bytes.toHex(event.relay), why: event.failure.message })
     case "RelayReset":
       return host.observe("reset", { relay: Bytes.toHex(event.relay) })
     case "Restored":

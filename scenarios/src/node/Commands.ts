@@ -84,15 +84,17 @@ const burst = Workload.command({
   run: (handle: Handle, ops) =>
     Effect.suspend(() => {
       handle.host.observe("intent", { ops })
-      return Effect.forEach(
+      const all = Effect.forEach(
         ops,
         (op) =>
-          Effect.flatMap(
+          Effect.exit(Effect.flatMap(
             handle.client.push(Utf8.encode(op[2]), { collection: op[0], key: op[1] }),
             (receipt) => follow(handle, [op], receipt)
-          ),
+          )),
         { concurrency: "unbounded" }
       )
+      // Each answers for itself; the first that failed is what the command says.
+      return Effect.flatMap(all, (exits) => Effect.forEach(exits, (exit) => exit))
     })
 })
 

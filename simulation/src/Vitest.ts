@@ -58,7 +58,7 @@ export const assertHolds = async (simulation: Simulation, options: Options = {})
   if (error !== null) throw new Error(error)
   const [find] = finds
   if (find === undefined) return
-  const files = folder === false ? [] : await (await import("./cli/Save.ts")).save(folder, simulation, find)
+  const files = folder === false ? [] : (await import("./cli/Save.ts")).save(folder, simulation, find)
   throw new Error(failureText(find, files.length === 0 ? "" : `Left in ${files.join(" and ")}`))
 }
 

@@ -4,8 +4,11 @@ import * as Exit from "effect/Exit"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 import { arbitrary, fromCommands, type ModelCommand } from "../src/Arbitrary.ts"
+import * as Node from "../src/Node.ts"
 import type { Json, Scenario } from "../src/Scenario.ts"
 import * as Seed from "../src/Seed.ts"
+import * as Shrink from "../src/Shrink.ts"
+import * as Simulation from "../src/Simulation.ts"
 import type * as Workload from "../src/Workload.ts"
 import { planted } from "./kit/planted.ts"
 
@@ -124,6 +127,9 @@ const situation: Workload.Situation = {
   knobs: {}
 }
 
+/** What ends a process: a counter in memory would forget, and the model would not. */
+const NO_RESTARTS = ["crash", "crashAt", "stop", "restore", "evict"] as const
+
 /** A command, run where there is no world; these ask for no randomness. */
 const runs = (
   command: Workload.Command<Counter> | undefined,
@@ -176,5 +182,44 @@ describe("commands of fast-check", () => {
       real: (handle) => handle
     }).commands["commands"]
     assert.deepStrictEqual(runs(full, counter(), { arbitrary: 0, seed: 1 }, context("a")), Exit.succeed("skipped"))
+  })
+
+  it("are a workload in a world: right ones hold, wrong ones are found and shrunk to two", () => {
+    const simulationOf = (limit: number) => {
+      const { commands, invariant } = fromCommands<Counter, Model, Counter>({
+        commands: [fc.integer({ min: 1, max: 9 }).map((n) => new Add(n)), fc.constant(new AddLater())],
+        model: () => ({ sum: 0 }),
+        of: "node",
+        real: (handle) => handle
+      })
+      return Simulation.make({
+        name: "counter",
+        nodes: {
+          counter: Node.make({
+            count: 2,
+            program: (host: Node.Host<Counter>) =>
+              Effect.suspend(() => {
+                let sum = 0
+                host.ready({ add: (n) => (sum = Math.min(limit, sum + n)) })
+                return Effect.never
+              }),
+            commands
+          })
+        },
+        faults: { without: NO_RESTARTS },
+        invariants: [invariant]
+      })
+    }
+    const right = simulationOf(Infinity)
+    for (let seed = 1n; seed <= 5n; seed++) {
+      assert.deepStrictEqual(right.run(right.expand(seed, "swarm")).violations, [])
+    }
+    const wrong = simulationOf(15)
+    const report = wrong.run(wrong.expand(1n, "swarm"))
+    assert.strictEqual(report.violations[0]?.invariant, "commands")
+    assert.match(report.violations[0].message, /^Add/)
+    const { after, report: small } = Shrink.shrink(wrong, report)
+    assert.deepStrictEqual([after.faults, after.nodes], [0, 1])
+    assert.isBelow(small.scenario.workload.length, report.scenario.workload.length / 2)
   })
 })

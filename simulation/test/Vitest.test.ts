@@ -31,6 +31,7 @@ describe("it.sim", () => {
     const scenario = fromText(fs.readFileSync(file, "utf8"))
     if (typeof scenario === "string") return assert.fail(scenario)
     assert.lengthOf(scenario.faults, 2)
+    assert.include(fs.readFileSync(file.replace(".json", ".html"), "utf8"), "planted: no-acked-loss")
     assert.strictEqual(failing.run(scenario).violations[0]?.invariant, "no-acked-loss")
   })
 

@@ -49,7 +49,7 @@ const measure = async (simulation: Simulation, strategy: string | undefined, mil
 }
 
 const one = async (simulation: Simulation, strategy: string | undefined, millis: number, { screen }: Bench) => {
-  await measure(simulation, strategy, WARM_MILLIS)
+  await measure(simulation, strategy, Math.min(WARM_MILLIS, millis))
   const figure = await measure(simulation, strategy, millis)
   screen.say(
     `${simulation.name} ${strategy ?? "(portfolio)"}: ${figure.seedsPerSecond.toFixed(1)} seeds/s, ` +

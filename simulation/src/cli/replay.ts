@@ -7,7 +7,7 @@ import * as path from "node:path"
 import { excerpt } from "../output/Excerpt.ts"
 import { narrative } from "../output/Narrative.ts"
 import { text } from "../Trace.ts"
-import { CODE, HarnessFailed } from "./Exit.ts"
+import { CODE } from "./Exit.ts"
 import * as Flags from "./Flags.ts"
 import { FOLDER } from "./run.ts"
 import { run, subjectOf } from "./Subject.ts"
@@ -43,14 +43,14 @@ export const replay = Command.make("replay", {
     screen.say(`\n${report.events} events, trace ${report.traceHash}`)
     let file: string | null = null
     if (input.view) {
-      const html = await page(report)
-      if (html === undefined) throw new HarnessFailed({ detail: "there is no viewer here" })
-      file = path.join(
-        input.folder ?? FOLDER,
-        `${about.scenario.simulation.replace(/\W+/g, "-")}-${about.scenario.seed}.html`
-      )
+      const { seed, simulation, strategy } = about.scenario
+      const name = `${simulation.replace(/\W+/g, "-")}-${strategy}-${seed}.html`
+      file = path.join(input.folder ?? FOLDER, name)
       fs.mkdirSync(path.dirname(file), { recursive: true })
-      fs.writeFileSync(file, html)
+      fs.writeFileSync(
+        file,
+        page(report, { narrative: narrative(report), replay: `npx sotto-sim replay ${input.subject}` })
+      )
       screen.say(`Open ${file}`)
     }
     screen.data({

@@ -97,7 +97,7 @@ const all = async (input: Input, bench: Bench): Promise<number> => {
     summaries.push(summary)
     screen.progress("")
     for (const find of summary.finds) {
-      const files = await save(input.folder ?? FOLDER, simulation, find)
+      const files = save(input.folder ?? FOLDER, simulation, find)
       screen.say(findText(find, files))
       screen.data({ type: "found", files, ...find })
     }

@@ -44,7 +44,7 @@ export const shrink = Command.make("shrink", {
     const origin = { seeds: 1, pinned: input.strategy !== undefined, bySeed: true }
     const find = fromShrunk(about.scenario, shrunk, origin)
     if (find === undefined) throw new HarnessFailed({ detail: "the failure did not come again" })
-    const files = await save(input.folder ?? FOLDER, about.simulation, find)
+    const files = save(input.folder ?? FOLDER, about.simulation, find)
     screen.say(findText(find, files))
     screen.say(find.test)
     screen.data({ type: "shrunk", files, ...find })

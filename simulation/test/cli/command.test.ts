@@ -86,6 +86,17 @@ describe("replay, shrink and the corpus", () => {
     assert.include(other.stderr, "does not break other, but no-acked-loss")
   })
 
+  it("show a run in words, all rows, and a picture", async () => {
+    const told = await sim("replay", "4")
+    assert.strictEqual(told.code, 0)
+    assert.include(told.stdout, "Everything holds")
+    const all = await sim("replay", "4", "--rows")
+    assert.isAbove(all.stdout.split("\n").length, 60)
+    const viewed = await sim("replay", "4", "--view", "--folder", `${folder}/view`)
+    const [, file = ""] = /Open (\S+)/.exec(viewed.stdout) ?? []
+    assert.include(fs.readFileSync(file, "utf8"), "planted: everything holds")
+  })
+
   it("keep a scenario, and tell when it is not as expected any more", async () => {
     const home = path.join(folder, "home")
     fs.mkdirSync(home)

@@ -4,7 +4,6 @@
  * A scenario outlives the code that it was found in. When its run throws, that is told as such: a corpus that can no
  * longer be run holds nothing.
  */
-import type { Find } from "./output/Find.ts"
 import type { Scenario } from "./Scenario.ts"
 import { isScenario, pretty } from "./ScenarioText.ts"
 import { violationOf } from "./Shrink.ts"
@@ -20,13 +19,6 @@ export interface Entry {
   readonly note: string
   readonly scenario: Scenario
 }
-
-export const fromFind = ({ invariant, narrative, scenario }: Find, expect: Expectation = { invariant }): Entry => ({
-  format: 1,
-  expect,
-  note: narrative,
-  scenario
-})
 
 export const toText = (entry: Entry): string => `${pretty(entry)}\n`
 

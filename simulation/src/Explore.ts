@@ -122,7 +122,7 @@ export class Explorer {
 }
 
 /** The report of a seed, or how the harness failed at it. */
-export const runSeed = (simulation: Simulation, seed: Seed.Seed, strategy?: string): Report | string => {
+const runSeed = (simulation: Simulation, seed: Seed.Seed, strategy?: string): Report | string => {
   try {
     return simulation.run(simulation.expand(seed, strategy))
   } catch (cause) {

@@ -58,7 +58,7 @@ export interface Attempt {
 
 export const RUNS_MAX = 200
 
-export const sizeOf = ({ faults, nodes, workload }: Scenario): Size => ({
+const sizeOf = ({ faults, nodes, workload }: Scenario): Size => ({
   nodes: nodes.length,
   faults: faults.length,
   commands: workload.length

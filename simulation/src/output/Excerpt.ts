@@ -2,7 +2,7 @@
 import type { Report, Violation } from "../Report.ts"
 import type { Row } from "../Trace.ts"
 
-export const ROWS_MAX = 12
+const ROWS_MAX = 12
 
 /** The row of a violation, or else the last one that was written before it. */
 const rowOf = (rows: ReadonlyArray<Row>, violation: Violation): Row | undefined => {

@@ -86,6 +86,12 @@ export interface Session {
 
 type Answer = Extract<RelayFrame, { readonly _tag: "Pushed" }>
 
+/** A push that is on its way. `done`: its answer is in the books. */
+interface Pushing {
+  readonly load: Pump.Load
+  readonly done: Deferred.Deferred<void, RelayError>
+}
+
 /** The state of a session. Owned by its fibers, which run on one thread. */
 interface Live {
   readonly journal: Journal
@@ -94,7 +100,7 @@ interface Live {
   readonly listener: Listener
   readonly attachment: Attach.Attachment
   readonly changed: Signal.Signal
-  readonly pushes: Map<number, Deferred.Deferred<Answer, RelayError>>
+  readonly pushes: Map<number, Pushing>
   readonly questions: Map<number, Deferred.Deferred<Head, RelayError>>
   request: number
   /** Bytes that were delivered and not given back. */
@@ -197,7 +203,7 @@ const dispatch = (
 ): Effect.Effect<void, SessionEnded> => {
   switch (frame._tag) {
     case "Pushed":
-      return answered(live.pushes, frame.request, (waiting) => Deferred.succeed(waiting, frame))
+      return pushed(live, frame)
     case "Presence":
       return live.listener.presence(frame.envelope)
     case "Pong":
@@ -233,6 +239,21 @@ const answered = <A>(
   return Effect.asVoid(use(waiting))
 }
 
+/**
+ * The answer to a push, put into the books before the next frame is looked at: a head that came later must not be there
+ * first, or this one would look as if the relay's log had gone back.
+ */
+const pushed = Effect.fnUntraced(function*(live: Live, answer: Answer): Effect.fn.Return<void, SessionEnded> {
+  const { journal, pushes, relay } = live
+  const pushing = pushes.get(answer.request)
+  if (pushing === undefined) return yield* invalid("an answer to nothing")
+  pushes.delete(answer.request)
+  if (answer.positions.length !== pushing.load.items.length) return yield* invalid("an answer to another push")
+  const caught = yield* Pump.acknowledged(journal, relay, pushing.load, answer)
+  if (caught !== undefined) return yield* caught
+  yield* Deferred.succeed(pushing.done, undefined)
+})
+
 /** A push that is refused is the pump's; presence that is refused is lost, as it may be; all else ends the session. */
 const refused = (
   live: Live,
@@ -241,7 +262,7 @@ const refused = (
   const error = fromRefusal(refusal)
   if (Result.isFailure(error)) return Effect.fail(invalid("a refusal"))
   const refuse = <A>(waiting: Deferred.Deferred<A, RelayError>) => Deferred.fail(waiting, error.success)
-  if (live.pushes.has(request)) return answered(live.pushes, request, refuse)
+  if (live.pushes.has(request)) return answered(live.pushes, request, ({ done }) => refuse(done))
   if (live.questions.has(request)) return answered(live.questions, request, refuse)
   return request === 0 && handle !== 0 ? Effect.void : Effect.fail(error.success)
 }
@@ -312,34 +333,24 @@ const deliver = Effect.fnUntraced(function*(
     const failure = failureOf(new EnvelopeTooLarge({ sizeBytes: envelope.length, maxBytes }), false)
     yield* listener.events([{ _tag: "Refused", relay, id: envelopeId(journal.crypto, envelope), failure }])
   }
-  const answer = load.items.length === 0 ? null : yield* push(live, load)
-  if (answer === "again") return
-  if (answer !== null && answer.positions.length !== load.items.length) {
-    return yield* invalid("an answer to another push")
-  }
-  const caught = yield* Pump.acknowledged(journal, relay, load, answer)
-  if (caught !== undefined) return yield* caught
-  if (answer !== null) yield* listener.refused(null)
+  if (load.items.length > 0) return yield* push(live, load)
+  yield* Pump.acknowledged(journal, relay, load, null)
 })
 
-/** Sends a push and waits for its answer; for what will pass, it waits and asks to be called again. */
-const push = Effect.fnUntraced(function*(
-  live: Live,
-  { items }: Pump.Load
-): Effect.fn.Return<Answer | "again", SessionEnded> {
+/** Sends a push and waits until its answer is in the books; for what will pass, it waits and leaves it to be sent again. */
+const push = Effect.fnUntraced(function*(live: Live, load: Pump.Load): Effect.fn.Return<void, SessionEnded> {
   const request = ++live.request
-  const waiting = Deferred.makeUnsafe<Answer, RelayError>()
-  live.pushes.set(request, waiting)
-  const envelopes = items.map(({ envelope }) => envelope)
+  const done = Deferred.makeUnsafe<void, RelayError>()
+  live.pushes.set(request, { load, done })
+  const envelopes = load.items.map(({ envelope }) => envelope)
   yield* send(live, { _tag: "Push", handle: handleOf(live), request, envelopes })
-  const answer = yield* Effect.result(Deferred.await(waiting))
-  if (Result.isSuccess(answer)) return answer.success
+  const answer = yield* Effect.result(Deferred.await(done))
+  if (Result.isSuccess(answer)) return yield* live.listener.refused(null)
   const error = answer.failure
   const retryMillis = retryMillisOf(error)
   if (retryMillis === undefined) return yield* error
   yield* live.listener.refused(error)
   yield* Effect.sleep(retryMillis)
-  return "again"
 })
 
 /** How long to wait with what will pass; undefined for what will not. */

@@ -36,8 +36,8 @@ describe("scenarios as an arbitrary", () => {
   it("that a person gives as examples are shrunk, too", () => {
     const property = fc.property(arbitrary(simulation), holds)
     const details = fc.check(property, { examples: [[simulation.expand(3n)]], seed: 1 })
-    assert.strictEqual(details.counterexample?.[0].seed, Seed.toText(3n))
-    assert.strictEqual(details.counterexample?.[0].faults.length, 2)
+    assert.strictEqual(details.counterexample?.[0]?.seed, Seed.toText(3n))
+    assert.strictEqual(details.counterexample?.[0]?.faults.length, 2)
   })
 
   it("know their own from others'", () => {
@@ -217,7 +217,7 @@ describe("commands of fast-check", () => {
     const wrong = simulationOf(15)
     const report = wrong.run(wrong.expand(1n, "swarm"))
     assert.strictEqual(report.violations[0]?.invariant, "commands")
-    assert.match(report.violations[0].message, /^Add/)
+    assert.match(report.violations[0]?.message ?? "", /^Add/)
     const { after, report: small } = Shrink.shrink(wrong, report)
     assert.deepStrictEqual([after.faults, after.nodes], [0, 1])
     assert.isBelow(small.scenario.workload.length, report.scenario.workload.length / 2)

@@ -15,7 +15,7 @@ export const output = new URL("../simulation/src/viewer/Page.ts", import.meta.ur
 const dark = `color-scheme: dark;
   --bg: #0d1218; --panel: #141a21; --raised: #191f27; --ink: #e3e8ee; --dim: #9ba8b6; --faint: #6a7785; --line: #262e38;
   --strong: #3d4855; --stripe: #171d25; --down: #323b46; --fault: #e0a63c; --fault-soft: #33290f; --bad: #ff7a85;
-  --bad-soft: #2a161b; --good: #55c78a; --good-soft: #14291e; --cursor: #7fb0ff; --cursor-soft: #1b2a44; --type-0: #57aef0;
+  --bad-soft: #26171c; --good: #55c78a; --good-soft: #14221c; --cursor: #7fb0ff; --cursor-soft: #1b2a44; --type-0: #57aef0;
   --type-1: #f2935a; --type-2: #3fc4a0; --type-3: #dc8fd2; --type-4: #d9b63f; --type-5: #a3a5ff; --type-6: #97a3b0;`
 
 const script = async (): Promise<string> => {

@@ -90,6 +90,9 @@ export const pack = (report: Report, options: PackOptions = {}): Packed => ({
   states: packStates(report.states)
 })
 
+/** What is nobody's row is the world's. */
+const WORLD = "world"
+
 export const packRows = (rows: ReadonlyArray<Row>): PackedRows => {
   const texts = new Numbering()
   const nodes = new Numbering()
@@ -102,7 +105,7 @@ export const packRows = (rows: ReadonlyArray<Row>): PackedRows => {
   for (const row of rows) {
     columns.time.push(row.tMicros - before)
     before = row.tMicros
-    columns.node.push(nodes.of(row.node))
+    columns.node.push(nodes.of(row.node === "" ? WORLD : row.node))
     columns.kind.push(kinds.of(row.kind))
     columns.cause.push(row.cause === undefined ? 0 : row.i - row.cause)
     columns.shape.push(row.payload === undefined ? 0 : 1 + shapes.of(JSON.stringify(shapeOf(row.payload))))

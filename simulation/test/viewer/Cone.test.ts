@@ -72,17 +72,31 @@ describe("the cone", () => {
 
 describe("the focus of a violation", () => {
   it("is its row when something caused that", () => {
-    assert.strictEqual(Cone.focusOf(runOf(lines), { row: 7, node: "b", tMicros: 6 }), 7)
+    assert.strictEqual(Cone.focusOf(runOf(lines), { row: 7, node: "b", message: "", tMicros: 6 }), 7)
   })
 
   it("is the last row of its node that something caused, when a check in the end found it", () => {
     const run = runOf([...lines, [9, "a", "violation"]])
-    assert.strictEqual(Cone.focusOf(run, { row: 8, node: "b", tMicros: 9 }), 7)
-    assert.strictEqual(Cone.focusOf(run, { row: 8, node: "a", tMicros: 9 }), 2)
-    assert.strictEqual(Cone.focusOf(run, { row: 8, tMicros: 9 }), 8)
+    assert.strictEqual(Cone.focusOf(run, { row: 8, node: "b", message: "", tMicros: 9 }), 7)
+    assert.strictEqual(Cone.focusOf(run, { row: 8, node: "a", message: "", tMicros: 9 }), 2)
+    assert.strictEqual(Cone.focusOf(run, { row: 8, message: "nobody", tMicros: 9 }), 8)
+  })
+
+  it("is of the first node that the message speaks of, when it is about none", () => {
+    const run = runOf([[0, "world", "x"], [1, "client-10", "x", {}, 0], [2, "relay", "x", {}, 0], [
+      3,
+      "client-1",
+      "x",
+      {},
+      0
+    ], [4, "world", "violation"]])
+    assert.strictEqual(
+      Cone.focusOf(run, { row: 4, message: "client-10 and client-1 differ from relay", tMicros: 4 }),
+      3
+    )
   })
 
   it("is nowhere when the rows do not reach that far back", () => {
-    assert.isUndefined(Cone.focusOf(runOf(lines), { row: 1_000, tMicros: 9 }))
+    assert.isUndefined(Cone.focusOf(runOf(lines), { row: 1_000, message: "", tMicros: 9 }))
   })
 })

@@ -73,6 +73,13 @@ describe("messages", () => {
     ])
   })
 
+  it("are not what a fault does that was aimed at another node", () => {
+    assert.deepStrictEqual(
+      told(runOf([[0, "client-1", "log"], [0, "relay", "fault", {}, 0], [0, "relay", "crash", {}, 0]])),
+      []
+    )
+  })
+
   it("do not come from the world", () => {
     assert.deepStrictEqual(told(runOf([[0, "world", "fault"], [0, "relay", "crash", {}, 0]])), [])
   })
@@ -117,7 +124,7 @@ describe("bands", () => {
   it("of faults count from the beginning of the safety phase, and end with the run", () => {
     const faults: ReadonlyArray<Fault> = [{ kind: "offline", node: "client-1", atMicros: 50, durationMicros: 5_000 }]
     const [band] = bandsOf(faults, [[200, "world", "phase", { phase: "safety" }]])
-    assert.deepInclude(band, { from: 250, to: 1_000, track: 0, lanes: [1], cuts: "partition" })
+    assert.deepInclude(band, { from: 250, to: 1_000, track: 0, lanes: [1] })
   })
 
   it("of faults are where their rows say, by number or by kind", () => {
@@ -142,6 +149,39 @@ describe("bands", () => {
       ["jump", 60, 60, 0],
       ["crashAt", 80, 110, 2]
     ])
+  })
+
+  it("of cuts are on the lanes that a fault is about, or on all nodes, and where rows say so", () => {
+    const { scenario } = sampleReport({ rows: 1 })
+    const faults: ReadonlyArray<Fault> = [
+      { kind: "offline", node: "relay", atMicros: 10, durationMicros: 20 },
+      { kind: "clog", between: { shape: "everywhere" }, atMicros: 40, durationMicros: 5 }
+    ]
+    const run = runOf([[0, "world", "x"], [60, "client-2", "clog"], [70, "client-2", "unclog"], [
+      80,
+      "client-1",
+      "clog"
+    ]], {
+      scenario: { ...scenario, faults },
+      simulatedMicros: 100
+    })
+    const lanes = lanesOf(run)
+    const cuts = Band.cutsOf(run, lanes, Band.faultBands(run, lanes))
+    assert.deepStrictEqual(cuts.map(({ from, how, lane, to }) => `${lanes.lanes[lane]?.node} ${how} ${from}-${to}`), [
+      "relay partition 10-30",
+      "client-1 clog 40-45",
+      "client-2 clog 40-45",
+      "client-3 clog 40-45",
+      "relay clog 40-45",
+      "client-2 clog 60-70",
+      "client-1 clog 80-100"
+    ])
+  })
+
+  it("of faults end where they were lifted", () => {
+    const faults: ReadonlyArray<Fault> = [{ kind: "pause", node: "relay", atMicros: 10, durationMicros: 800 }]
+    const [band] = bandsOf(faults, [[10, "relay", "fault", { fault: 0 }], [60, "relay", "fault.end", { fault: 0 }]])
+    assert.deepInclude(band, { from: 10, to: 60 })
   })
 
   it("that overlap lie in different tracks, in every scenario", () => {

@@ -75,7 +75,7 @@ describe("states", () => {
     assert.isTrue(at("a", 1)?.leaves.every(({ change }) => change === "same"))
     assert.deepStrictEqual(at("a", 4)?.leaves, [
       { path: "cursor", value: "2", change: "changed" },
-      { path: "list", value: "[1,2]", change: "same" },
+      { path: "list", value: "1, 2", change: "same" },
       { path: "deep.x", value: "y", change: "same" },
       { path: "more", value: "null", change: "new" },
       { path: "gone", value: "true", change: "gone" }
@@ -83,10 +83,15 @@ describe("states", () => {
   })
 
   it("have a leaf for every kind of value", () => {
-    assert.deepStrictEqual([...State.leavesOf({ a: {}, b: [], c: [{ d: "x".repeat(80) }], e: 0 })], [
+    const many = Array.from({ length: 90 }, (_, i) => i)
+    const value = { a: {}, b: [], c: [{ d: "x".repeat(99) }, { id: "a:1", clock: 2 }], f: many, g: { h: null }, e: 0 }
+    assert.deepStrictEqual([...State.leavesOf(value)], [
       ["a", "{}"],
       ["b", "[]"],
-      ["c.0.d", "x".repeat(80)],
+      ["c.0.d", "x".repeat(99)],
+      ["c.1", "id a:1 · clock 2"],
+      ["f", many.join(", ")],
+      ["g.h", "null"],
       ["e", "0"]
     ])
     assert.deepStrictEqual([...State.leavesOf(7)], [["", "7"]])

@@ -29,8 +29,6 @@ export interface FaultBand {
   /** Lanes that it is about. Empty: everybody. */
   readonly lanes: ReadonlyArray<number>
   readonly track: number
-  /** Cuts or holds what is on the wire: drawn as a hatch over the lanes. */
-  readonly cuts: "partition" | "clog" | undefined
   readonly row: number | undefined
 }
 
@@ -78,15 +76,17 @@ export const safetyBegan = (run: Run): number => {
 }
 
 export const faultBands = (run: Run, lanes: Lanes): ReadonlyArray<FaultBand> => {
-  const rows = faultRows(run)
+  const rows = faultRows(run, "fault")
+  const ends = faultRows(run, "fault.end")
   const start = safetyBegan(run)
   const end = endOf(run)
   const bands = run.packed.scenario.faults.flatMap((fault, index): ReadonlyArray<Omit<FaultBand, "track">> => {
-    const row = rows.find((one) => one.index === index)?.row ?? rowOfKind(run, fault, start)
+    const row = rows.get(index) ?? rowOfKind(run, fault, start)
     const from = row === undefined ? atMicros(fault, start) : timeOf(run, row)
     if (from === undefined || from > end) return []
-    const to = Math.min(end, from + lasts(fault))
-    return [{ fault, from, to, lanes: nodesOf(fault, lanes), cuts: cuts(fault), row }]
+    const lifted = ends.get(index)
+    const to = lifted === undefined ? Math.min(end, from + lasts(fault)) : timeOf(run, lifted)
+    return [{ fault, from, to, lanes: nodesOf(fault, lanes), row }]
   })
   return tracks(bands)
 }
@@ -102,15 +102,13 @@ const tracks = (bands: ReadonlyArray<Omit<FaultBand, "track">>): ReadonlyArray<F
   })
 }
 
-/** Rows that say by number which fault of the scenario they are. */
-const faultRows = (run: Run): ReadonlyArray<{ readonly index: number; readonly row: number }> => {
-  const kind = run.kinds.indexOf("fault")
-  const out: Array<{ index: number; row: number }> = []
-  if (kind < 0) return out
-  for (let row = 0; row < run.size; row++) {
-    if (run.kind[row] !== kind) continue
-    const index = run.value(row, "fault") ?? run.value(row, "index")
-    if (typeof index === "number") out.push({ index, row })
+/** The first row of a kind for each fault, by the number that it has in the scenario. */
+const faultRows = (run: Run, name: string): ReadonlyMap<number, number> => {
+  const kind = run.kinds.indexOf(name)
+  const out = new Map<number, number>()
+  for (let row = 0; row < run.size && kind >= 0; row++) {
+    const index = run.kind[row] === kind ? run.value(row, "fault") : undefined
+    if (typeof index === "number" && !out.has(index)) out.set(index, row)
   }
   return out
 }
@@ -143,10 +141,40 @@ export const lasts = (fault: FaultPlan): number => {
   return "downMicros" in fault ? fault.downMicros : 0
 }
 
-const cuts = (fault: FaultPlan): FaultBand["cuts"] => {
-  if (fault.kind === "partition" || fault.kind === "offline") return "partition"
-  return fault.kind === "clog" || fault.kind === "swizzle" ? "clog" : undefined
+/** A time in which what a lane sends or gets is lost, or waits. */
+export interface Cut {
+  readonly lane: number
+  readonly from: number
+  readonly to: number
+  readonly how: "partition" | "clog"
 }
+
+/** From the faults, each on the lanes that it is about, or on all; and from rows that say so of their node. */
+export const cutsOf = (run: Run, lanes: Lanes, bands: ReadonlyArray<FaultBand>): ReadonlyArray<Cut> => {
+  const nodes = [...lanes.lanes.keys()].filter((lane) => lanes.lanes[lane]?.kind !== "")
+  const out = bands.flatMap(({ fault, from, lanes: about, to }) => {
+    const how = howCut(fault)
+    return how === undefined ? [] : (about.length === 0 ? nodes : about).map((lane): Cut => ({ lane, from, to, how }))
+  })
+  const began = new Map<number, number>()
+  const close = (lane: number, to: number) => {
+    const from = began.get(lane)
+    began.delete(lane)
+    if (from !== undefined) out.push({ lane, from, to, how: "clog" })
+  }
+  for (let row = 0; row < run.size; row++) {
+    const kind = kindOf(run, row)
+    if (kind !== "clog" && kind !== "unclog") continue
+    const lane = lanes.byNode[run.node[row] ?? 0] ?? 0
+    close(lane, timeOf(run, row))
+    if (kind === "clog") began.set(lane, timeOf(run, row))
+  }
+  for (const lane of nodes) close(lane, endOf(run))
+  return out
+}
+
+const howCut = ({ kind }: FaultPlan): Cut["how"] | undefined =>
+  kind === "partition" || kind === "offline" ? "partition" : kind === "clog" ? "clog" : undefined
 
 /** The lanes whose names are somewhere in it. */
 export const nodesOf = (fault: unknown, lanes: Lanes): ReadonlyArray<number> => {

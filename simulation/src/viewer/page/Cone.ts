@@ -37,20 +37,30 @@ export const past = (run: Run, at: number): Cone => {
 
 export const sizeOf = (cone: Cone): number => cone.reduce((sum, one) => sum + one, 0)
 
+export interface Violated {
+  readonly row?: number | undefined
+  readonly node?: string | undefined
+  readonly message: string
+  readonly tMicros: number
+}
+
 /**
- * Where the story of a violation ends: its row. A check after the fact is caused by nothing; then it is the last row of
- * the node that it speaks of that something caused, up to that moment.
+ * Where the story of a violation ends: its row. A check after the fact is caused by nothing; then it is the last row that
+ * something caused, up to that moment, of the node that the violation is about, or of the first that it speaks of.
  */
-export const focusOf = (
-  run: Run,
-  violation: { readonly row?: number | undefined; readonly node?: string | undefined; readonly tMicros: number }
-): number | undefined => {
+export const focusOf = (run: Run, violation: Violated): number | undefined => {
   const at = positionOf(run, violation.row)
   if (at !== undefined && causeOf(run, at) >= 0) return at
-  const index = violation.node === undefined ? -1 : run.nodes.indexOf(violation.node)
-  for (let next = at ?? run.size - 1; next >= 0; next--) {
+  const index = run.nodes.indexOf(violation.node ?? named(run, violation.message) ?? "")
+  for (let next = at ?? run.size - 1; next >= 0 && index >= 0; next--) {
     const mine = run.node[next] === index && causeOf(run, next) >= 0
     if (mine && timeOf(run, next) <= violation.tMicros) return next
   }
   return at
+}
+
+/** The node whose name comes first in a text. */
+const named = (run: Run, text: string): string | undefined => {
+  const places = run.packed.scenario.nodes.map(({ name }) => ({ name, at: text.search(new RegExp(`\\b${name}\\b`)) }))
+  return places.filter(({ at }) => at >= 0).sort((a, b) => a.at - b.at)[0]?.name
 }

@@ -7,10 +7,11 @@ import { nodeCondition } from "./Condition.ts"
 import * as Describe from "./Describe.ts"
 import { pick, type Scene, x } from "./Detail.ts"
 import { h, replace, Sheet } from "./Dom.ts"
-import { type Grid, gridOf, laneAt, laneHeight, laneY, RULER } from "./Grid.ts"
+import { type Grid, gridOf, laneAt, laneHeight, laneY, RULER, trackHeight } from "./Grid.ts"
 import type { Look } from "./Look.ts"
 import type { Model } from "./Model.ts"
 import { arrowHead, type Hatches, hatchesOf, paint } from "./Paint.ts"
+import { Ruler } from "./Ruler.ts"
 import { causeOf, kindOf, nodeOf, timeOf } from "./Run.ts"
 
 /** How many causes of the row at the cursor are marked backwards. */
@@ -21,6 +22,7 @@ export class Diagram {
   private readonly model: Model
   private readonly base = new Sheet("base")
   private readonly top = new Sheet("top")
+  private readonly ruler = new Ruler()
   private readonly stage: HTMLElement
   private readonly scroller: HTMLElement
   private readonly gutter = h("div", { class: "gutter" })
@@ -35,7 +37,7 @@ export class Diagram {
     this.look = look
     this.hatches = hatchesOf(this.base.context, look)
     this.grid = this.measure(400)
-    this.stage = h("div", { class: "stage" }, this.base.canvas, this.top.canvas, this.tip)
+    this.stage = h("div", { class: "stage" }, this.ruler.canvas, this.base.canvas, this.top.canvas, this.tip)
     this.scroller = h("div", { class: "scroller" }, this.gutter, this.stage)
     this.element = h("div", {
       class: "diagram",
@@ -55,7 +57,22 @@ export class Diagram {
   update(parts: ReadonlySet<string>): void {
     if (["frame", "axis", "mask", "look"].some((part) => parts.has(part))) this.drawBase()
     this.drawTop()
-    if (parts.has("cursor")) this.names()
+    if (parts.has("cursor")) {
+      this.names()
+      this.reveal()
+    }
+  }
+
+  /** Scrolls to the lane of the cursor when lanes are more than fit. */
+  private reveal(): void {
+    const { clientHeight, scrollHeight, scrollTop } = this.scroller
+    const { cursor, lanes, run } = this.model
+    const lane = this.grid.lanes[lanes.byNode[run.node[cursor] ?? 0] ?? 0]
+    if (lane === undefined || scrollHeight <= clientHeight) return
+    if (lane.top - RULER < scrollTop) this.scroller.scrollTop = lane.top - RULER
+    else if (lane.top + lane.height > scrollTop + clientHeight) {
+      this.scroller.scrollTop = lane.top + lane.height - clientHeight
+    }
   }
 
   drawAll(): void {
@@ -86,9 +103,10 @@ export class Diagram {
   private drawTop(): void {
     const { base, grid, look, model, top } = this
     top.clear(base.width, grid.height)
+    const scene = this.scene()
+    this.ruler.draw(model, scene, look)
     if (model.run.size === 0) return
     const { context } = top
-    const scene = this.scene()
     const at = x(scene, model.place(model.cursor))
     context.strokeStyle = context.fillStyle = look.cursor
     this.trail(scene)
@@ -103,24 +121,6 @@ export class Diagram {
     context.beginPath()
     context.arc(at, this.laneOf(model.cursor), 6.5, 0, 7)
     context.stroke()
-    this.flag(at)
-  }
-
-  private flag(at: number): void {
-    const { base, look, model } = this
-    const { context } = this.top
-    const text = `${moment(timeOf(model.run, model.cursor))} s`
-    context.font = `600 11px ${look.font}`
-    const wide = context.measureText(text).width + 14
-    const left = Math.min(base.width - wide, Math.max(0, at - wide / 2))
-    context.fillStyle = look.cursor
-    context.beginPath()
-    context.roundRect(left, 3, wide, 18, 4)
-    context.fill()
-    context.fillStyle = look.panel
-    context.textBaseline = "middle"
-    context.textAlign = "left"
-    context.fillText(text, left + 7, 12.5)
   }
 
   /** From the row at the cursor to its cause, and on. */
@@ -237,7 +237,7 @@ export class Diagram {
       const scene = this.scene()
       const [left, right] = [from, to].map((time) => x(scene, scene.axis.placeOfTime(time)))
       const inside = event.offsetX >= (left ?? 0) - 6 && event.offsetX <= (right ?? 0) + 6
-      return inside && Math.floor((event.offsetY - RULER - 5) / 18) === track
+      return inside && Math.floor((event.offsetY - RULER - 5) / trackHeight(this.grid)) === track
     })
     if (fault?.row !== undefined) this.model.moveTo(fault.row)
   }

@@ -6,8 +6,11 @@
  * 2. There are at most `TRACKS_MAX` tracks: faults of later ones share the last.
  */
 export const RULER = 26
-export const TRACK = 18
-export const TRACKS_MAX = 5
+const TRACK = 18
+/** When there are many. */
+const TRACK_NARROW = 14
+const TRACKS_WIDE = 4
+export const TRACKS_MAX = 8
 export const LANE_MIN = 22
 export const LANE_MAX = 104
 export const LANE_NARROW = 30
@@ -26,7 +29,7 @@ export interface Grid {
 /** `narrow` says of each lane whether it is one of nobody's. */
 export const gridOf = (narrow: ReadonlyArray<boolean>, tracks: number, room: number): Grid => {
   const shown = Math.min(TRACKS_MAX, tracks)
-  let top = RULER + (shown === 0 ? 4 : shown * TRACK + 10)
+  let top = RULER + (shown === 0 ? 4 : shown * heightOf(shown) + 10)
   const wide = narrow.filter((one) => !one).length
   const left = room - top - (narrow.length - wide) * LANE_NARROW
   const height = Math.min(LANE_MAX, Math.max(LANE_MIN, left / Math.max(1, wide)))
@@ -49,7 +52,12 @@ export const laneHeight = (grid: Grid, lane: number): number => grid.lanes[lane]
 /** Where the first lane begins. */
 export const lanesTop = (grid: Grid): number => grid.lanes[0]?.top ?? grid.height
 
-export const trackY = (grid: Grid, track: number): number => RULER + 5 + Math.min(grid.tracks - 1, track) * TRACK
+const heightOf = (tracks: number): number => tracks > TRACKS_WIDE ? TRACK_NARROW : TRACK
+
+export const trackHeight = ({ tracks }: Grid): number => heightOf(tracks)
+
+export const trackY = (grid: Grid, track: number): number =>
+  RULER + 5 + Math.min(grid.tracks - 1, track) * trackHeight(grid)
 
 /** The lane at a height, or undefined: above or below all of them. */
 export const laneAt = (grid: Grid, y: number): number | undefined => {

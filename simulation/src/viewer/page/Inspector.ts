@@ -14,8 +14,11 @@ const panes = [
   { id: "run", label: "Run" }
 ] as const
 
-/** No more of a state than that is listed. */
+/** No more of a state than that is listed: of the node at the cursor, and of another when there are many. */
 const LEAVES_MAX = 120
+const LEAVES_FEW = 3
+/** With more nodes than that, the others tell little. */
+const NODES_FULL = 8
 
 type Pane = (typeof panes)[number]["id"]
 
@@ -142,6 +145,7 @@ export class Inspector {
       const state = this.model.stateOf(node, run.first + cursor)
       if (kind === "" && state === undefined) return []
       const condition = nodeCondition(this.model, lane, timeOf(run, cursor))
+      const most = node === here || lanes.lanes.length <= NODES_FULL ? LEAVES_MAX : LEAVES_FEW
       return [h(
         "section",
         { class: `card ${condition}${node === here ? " here" : ""}` },
@@ -161,7 +165,7 @@ export class Inspector {
           : h(
             "dl",
             {},
-            ...told(state, run.first + cursor).flatMap(({ change, path, value }) => [
+            ...told(state, run.first + cursor, most).flatMap(({ change, path, value }) => [
               h("dt", { class: change }, path === "" ? "state" : path),
               h("dd", { class: change, title: change === "same" ? undefined : change }, value)
             ])
@@ -272,8 +276,8 @@ export class Inspector {
 }
 
 /** The leaves to show. What changed is marked at the row where it did, and no longer. */
-const told = ({ leaves, row }: NodeState, cursor: number): ReadonlyArray<Leaf> =>
-  leaves.slice(0, LEAVES_MAX).flatMap((leaf) =>
+const told = ({ leaves, row }: NodeState, cursor: number, most: number): ReadonlyArray<Leaf> =>
+  leaves.slice(0, most).flatMap((leaf) =>
     row === cursor ? [leaf] : leaf.change === "gone" ? [] : [{ ...leaf, change: "same" as const }]
   )
 

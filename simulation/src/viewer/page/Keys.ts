@@ -58,12 +58,16 @@ export const keys: ReadonlyArray<Key> = [
   { keys: ["f"], says: "next fault, crash or start", run: (model) => ofFault(model, 1) },
   step(["b"], "back to its cause", ({ cursor, run }) => Step.cause(run, cursor)),
   step(["e"], "on to its first effect", ({ cursor, run }) => Step.effect(run, cursor)),
-  step(["v"], "the violation", (model) => model.focus ?? model.cursor),
+  step(["v"], "the violation", (model) => model.violation ?? model.cursor),
   step(["Home"], "the first row", () => 0),
   step(["End"], "the last row", ({ run }) => run.size - 1),
   { keys: ["PageUp"], says: "half a picture back", run: (model) => page(model, -1) },
   { keys: ["PageDown"], says: "half a picture on", run: (model) => page(model, 1) },
-  { keys: ["c"], says: "everything, its past, its causes", run: (model) => model.setReach(next(reaches, model.reach)) },
+  {
+    keys: ["c"],
+    says: "all rows, the cone of the violation, its causes",
+    run: (model) => model.setReach(next(reaches, model.reach))
+  },
   { keys: ["C"], says: "the causes of the row at the cursor", run: (model) => model.setReach("chain", model.cursor) },
   { keys: ["x"], says: "axis: even, clock, order", run: (model) => model.setScale(next(scales, model.axis.scale)) },
   { keys: ["+", "="], says: "zoom in", run: (model) => model.zoom(0.6) },

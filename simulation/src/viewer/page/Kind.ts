@@ -46,6 +46,7 @@ const known: { readonly [kind: string]: Family } = {
   boot: "life",
   restart: "life",
   resume: "life",
+  ready: "life",
   crash: "death",
   exit: "death",
   stop: "death",
@@ -57,6 +58,7 @@ const known: { readonly [kind: string]: Family } = {
   probe: "state",
   mark: "state",
   apply: "state",
+  answer: "state",
   violation: "violation"
 }
 
@@ -65,7 +67,7 @@ const patterns: ReadonlyArray<readonly [RegExp, Family]> = [
   [/^(disk|store|file)\b/, "disk"],
   [/^(fault|byzantine|lift|partition|clog|skew|jump|offline|phase)\b/, "fault"],
   [/^(span|log|trap|call|stall)\b/, "code"],
-  [/^(probe|state|mark|workload|command)\b/, "state"],
+  [/^(probe|state|mark|observe|fact|workload|command)\b/, "state"],
   [/^(net|socket|connection)\b/, "connection"]
 ]
 

@@ -5,7 +5,7 @@
  * 2. A drop is a message too: it ends where it was lost. What nobody took is open: it ends where it began.
  * 3. A message of a copy has its own arrow; that it shares its beginning with another is no fault.
  */
-import { familyOf } from "./Kind.ts"
+import { type Family, familyOf } from "./Kind.ts"
 import type { Lanes } from "./Lane.ts"
 import { type Run, timeOf } from "./Run.ts"
 
@@ -26,6 +26,9 @@ export interface Messages {
   /** Names of types, the most frequent first. Without a classifier, a type is the kind of the row. */
   readonly types: ReadonlyArray<string>
 }
+
+/** What can come from another node. A fault that was aimed at something there did not travel. */
+const travels: ReadonlySet<Family> = new Set<Family>(["message", "connection", "event"])
 
 interface Draft {
   readonly sent: number
@@ -51,7 +54,7 @@ export const messagesOf = (run: Run, lanes: Lanes): Messages => {
       answered[sent] = 1
       const to = lanes.byName.get(String(run.value(sent, "to"))) ?? lane(end)
       drafts.push({ sent, end, from, to, type: typeOf(run, sent), fate: DROPPED })
-    } else if (from !== lane(end) && isNode(from) && isNode(lane(end))) {
+    } else if (travels.has(family ?? "event") && from !== lane(end) && isNode(from) && isNode(lane(end))) {
       answered[sent] = 1
       drafts.push({ sent, end, from, to: lane(end), type: typeOf(run, end), fate: ARRIVED })
     }

@@ -5,12 +5,12 @@
  * 2. A change of scale keeps the cursor where it is on the screen.
  */
 import { type Axis, axisOf, type Scale } from "./Axis.ts"
-import { type FaultBand, faultBands, type Standstill, standstills } from "./Band.ts"
+import { type Cut, cutsOf, type FaultBand, faultBands, type Standstill, standstills } from "./Band.ts"
 import { chain, type Cone, focusOf, past, sizeOf } from "./Cone.ts"
 import * as Frame from "./Frame.ts"
 import { type Lanes, lanesOf, untrusted } from "./Lane.ts"
 import { type Messages, messagesOf } from "./Message.ts"
-import { type Run } from "./Run.ts"
+import { positionOf, type Run } from "./Run.ts"
 import { type NodeState, stateReader } from "./State.ts"
 import * as Step from "./Step.ts"
 
@@ -26,6 +26,7 @@ export class Model {
   readonly messages: Messages
   readonly standstills: ReadonlyArray<Standstill>
   readonly faults: ReadonlyArray<FaultBand>
+  readonly cuts: ReadonlyArray<Cut>
   readonly stateOf: (node: string, row: number) => NodeState | undefined
   /** Positions of the violations, the first one first; undefined where the row is not here. */
   readonly violations: ReadonlyArray<number | undefined>
@@ -49,13 +50,15 @@ export class Model {
     this.messages = messagesOf(run, this.lanes)
     this.standstills = standstills(run, this.lanes)
     this.faults = faultBands(run, this.lanes)
+    this.cuts = cutsOf(run, this.lanes, this.faults)
     this.stateOf = stateReader(run.packed)
-    this.violations = run.packed.violations.map((violation) => focusOf(run, violation))
-    this.focus = this.violations.find((at) => at !== undefined)
+    const { violations } = run.packed
+    this.violations = violations.map((violation) => positionOf(run, violation.row) ?? focusOf(run, violation))
+    this.focus = violations[0] === undefined ? undefined : focusOf(run, violations[0])
     this.wireNode = untrusted(run, this.lanes)
     this.axis = axisOf(run, "even")
     this.frame = Frame.whole(this.axis.length)
-    this.cursor = this.focus ?? Math.max(0, run.size - 1)
+    this.cursor = this.violation ?? Math.max(0, run.size - 1)
   }
 
   onChange(listener: (parts: ReadonlySet<Part>) => void): void {
@@ -76,7 +79,8 @@ export class Model {
 
   show(wanted: Frame.Frame): void {
     const frame = Frame.clamp(wanted, this.axis.length)
-    if (frame.from === this.frame.from && frame.to === this.frame.to) return
+    const least = (frame.to - frame.from) * 1e-9
+    if (Math.abs(frame.from - this.frame.from) < least && Math.abs(frame.to - this.frame.to) < least) return
     this.frame = frame
     this.tell("frame")
   }
@@ -108,9 +112,17 @@ export class Model {
     this.reach = reach
     this.focus = focus
     this.mask = reach === "all" ? undefined : reach === "past" ? past(this.run, focus) : chain(this.run, focus)
+    if (this.mask !== undefined && this.violation !== undefined && this.violation >= focus) {
+      this.mask[this.violation] = 1
+    }
     this.tell("mask", "frame")
     if (reach !== "all") this.showCone()
     this.moveTo(this.cursor)
+  }
+
+  /** Where the violation is that the run is about. */
+  get violation(): number | undefined {
+    return this.violations[0]
   }
 
   /** How many rows are shown. */

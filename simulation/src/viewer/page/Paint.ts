@@ -2,15 +2,18 @@
  * The drawing of a frame: ruler, faults, lanes, what stands still, messages, rows. Strokes of one look are one path, so
  * the number of calls depends on how many looks there are and on the size of the picture (`Detail.ts`).
  */
-import { duration, ticks } from "./Axis.ts"
+import { ticks } from "./Axis.ts"
 import type { FaultBand } from "./Band.ts"
 import * as Describe from "./Describe.ts"
 import { type Line, lines, type Scene, x } from "./Detail.ts"
-import { type Grid, laneHeight, lanesTop, laneY, RULER, TRACK, trackY } from "./Grid.ts"
+import { type Grid, laneHeight, lanesTop, laneY, trackHeight, trackY } from "./Grid.ts"
 import { type Look, slotOf } from "./Look.ts"
 import { ARRIVED, DROPPED, type Messages, OPEN } from "./Message.ts"
 import type { Model } from "./Model.ts"
 import { diamond, rows, violations } from "./PaintRows.ts"
+
+/** Pixels between the marks of the ruler, at least. */
+export const TICKS_APART = 96
 
 export interface Painting {
   readonly context: CanvasRenderingContext2D
@@ -34,7 +37,7 @@ export const hatchesOf = (context: CanvasRenderingContext2D, look: Look): Hatche
     const pen = canvas.getContext("2d")
     if (pen === null) return look.faultSoft
     pen.strokeStyle = pen.fillStyle = look.fault
-    pen.globalAlpha = 0.42
+    pen.globalAlpha = 0.36
     draw(pen)
     const pattern = context.createPattern(canvas, "repeat")
     pattern?.setTransform(new DOMMatrix().scale(0.5))
@@ -64,7 +67,7 @@ export const paint = (painting: Painting): void => {
   cuts(painting)
   standing(painting)
   faults(painting)
-  ruler(painting)
+  rulerLines(painting)
   messages(painting)
   rows(painting)
   violations(painting)
@@ -86,27 +89,17 @@ const lanes = ({ context, grid, look, scene }: Painting): void => {
   context.stroke()
 }
 
-const ruler = ({ context, grid, look, scene }: Painting): void => {
-  context.fillStyle = look.panel
-  context.fillRect(0, 0, scene.width, RULER)
+/** Lines of the ruler, down through the lanes. */
+const rulerLines = ({ context, grid, look, scene }: Painting): void => {
   context.strokeStyle = look.line
-  context.fillStyle = look.dim
-  context.font = `11px ${look.font}`
-  context.textBaseline = "middle"
-  context.textAlign = "left"
   context.lineWidth = 1
+  context.globalAlpha = 0.7
   context.beginPath()
-  context.moveTo(0, RULER - 0.5)
-  context.lineTo(scene.width, RULER - 0.5)
-  for (const { micros, place } of ticks(scene.axis, scene.frame, { width: scene.width, apart: 96 })) {
+  for (const { place } of ticks(scene.axis, scene.frame, { width: scene.width, apart: TICKS_APART })) {
     const at = Math.round(x(scene, place)) + 0.5
-    context.moveTo(at, RULER - 7)
-    context.lineTo(at, RULER)
     context.moveTo(at, lanesTop(grid))
     context.lineTo(at, grid.height)
-    context.fillText(duration(micros), at + 4, RULER / 2 - 1)
   }
-  context.globalAlpha = 0.7
   context.stroke()
   context.globalAlpha = 1
 }
@@ -118,18 +111,15 @@ const extent = ({ scene }: Painting, from: number, to: number): readonly [left: 
   return right < 0 || left > scene.width ? undefined : [Math.max(-4, left), Math.min(scene.width + 4, right)]
 }
 
-/** Hatches over the lanes that a partition or a clog is about; over all when it names none. */
+/** Hatches over the lanes that are cut off or clogged. */
 const cuts = (painting: Painting): void => {
   const { context, grid, hatches, model } = painting
-  for (const band of model.faults) {
-    const box = extent(painting, band.from, band.to)
-    if (band.cuts === undefined || box === undefined) continue
-    context.fillStyle = band.cuts === "partition" ? hatches.partition : hatches.clog
-    const about = band.lanes.length === 0 ? model.lanes.lanes.map((_, lane) => lane) : band.lanes
-    for (const lane of about) {
-      const high = laneHeight(grid, lane) * 0.84
-      context.fillRect(box[0], laneY(grid, lane) - high / 2, box[1] - box[0], high)
-    }
+  for (const { from, how, lane, to } of model.cuts) {
+    const box = extent(painting, from, to)
+    if (box === undefined) continue
+    const high = laneHeight(grid, lane) * 0.84
+    context.fillStyle = how === "partition" ? hatches.partition : hatches.clog
+    context.fillRect(box[0], laneY(grid, lane) - high / 2, box[1] - box[0], high)
   }
 }
 
@@ -157,43 +147,39 @@ const standing = (painting: Painting): void => {
 
 const faults = (painting: Painting): void => {
   const { context, grid, look, model } = painting
-  context.font = `11px ${look.font}`
+  context.font = `${grid.tracks > 4 ? 10 : 11}px ${look.font}`
   context.textBaseline = "middle"
   context.textAlign = "left"
   for (const band of model.faults) {
     const box = extent(painting, band.from, band.to)
     if (box !== undefined && grid.tracks > 0) fault(painting, band, box)
   }
-  context.fillStyle = look.ink
 }
 
 const fault = ({ context, grid, look, model }: Painting, band: FaultBand, box: readonly [number, number]): void => {
   const [left, right] = box
+  const high = trackHeight(grid)
   const y = trackY(grid, band.track)
   const wide = Math.max(right - left, 0)
+  const isInstant = wide < 5
   context.fillStyle = look.faultSoft
   context.strokeStyle = look.fault
   context.lineWidth = 1
   context.beginPath()
-  if (wide < 5) diamond(context, left, y + TRACK / 2 - 1, 5)
-  else context.roundRect(left + 0.5, y + 0.5, wide - 1, TRACK - 4, 3)
+  if (isInstant) diamond(context, left, y + high / 2 - 1, 4.5)
+  else context.roundRect(left + 0.5, y + 0.5, wide - 1, high - 4, 3)
   context.fill()
   context.stroke()
-  const room = nextOnTrack(model, band, box) - left
   const text = Describe.faultName(band.fault)
-  const needed = context.measureText(text).width + (wide < 5 ? 12 : 10)
-  if (needed > Math.max(wide, room)) return
+  const room = isInstant ? nextOnTrack(model, band, left) - 12 : wide - 8
+  if (band.track >= grid.tracks || context.measureText(text).width > room) return
   context.fillStyle = look.ink
-  context.fillText(text, left + (wide < 5 ? 9 : 6), y + TRACK / 2 - 1)
+  context.fillText(text, left + (isInstant ? 9 : 6), y + high / 2 - 1)
 }
 
-/** What is drawn for one instant may be named as far as its track is free; what lasts is named inside. */
-const nextOnTrack = (model: Model, band: FaultBand, box: readonly [number, number]): number => {
-  const [left, right] = box
-  if (right - left >= 5) return right
-  const others = model.faults.filter((other) => other.track === band.track && other.from > band.from)
-  return others.length === 0 ? left + 140 : left
-}
+/** What is drawn for one instant is named when nothing comes after it on its track. */
+const nextOnTrack = (model: Model, band: FaultBand, left: number): number =>
+  left < 0 || model.faults.some(({ from, track }) => track === band.track && from > band.from) ? 0 : 140
 
 /** Lines by look: each is one path. */
 const messages = (painting: Painting): void => {

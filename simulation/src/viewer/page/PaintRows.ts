@@ -1,5 +1,5 @@
 /** Rows on their lanes: marks from near, bars from far, names where there is room, and the lines of violations. */
-import { bars, COLUMN, marks, x } from "./Detail.ts"
+import { bars, COLUMN, marks, type Scene, x } from "./Detail.ts"
 import { laneHeight, laneY, RULER } from "./Grid.ts"
 import { families, type Family, familyOf } from "./Kind.ts"
 import type { Look } from "./Look.ts"
@@ -112,7 +112,7 @@ const loud: ReadonlyArray<Family> = ["violation", "death", "life"]
 /** Names beside the rows, where there is room: one of a lane does not touch the next. */
 const labels = (painting: Painting, near: ReadonlyArray<number>): void => {
   const { context, grid, look, model, scene } = painting
-  const roomy = near.length * 16 < scene.width * Math.max(1, scene.lanes) / 3
+  const roomy = near.length * 9 < scene.width * Math.max(1, scene.lanes) / 3
   context.font = `11px ${look.font}`
   context.textBaseline = "alphabetic"
   context.textAlign = "center"
@@ -143,24 +143,22 @@ const nameOf = (model: Model, at: number): string => {
   return type === undefined || type === null ? kindOf(model.run, at) : String(type)
 }
 
-export const violations = ({ context, grid, look, model, scene }: Painting): void => {
-  const seen = new Set<number>()
-  model.run.packed.violations.forEach(({ tMicros }, index) => {
+/** Where the violations are from left to right, each place once. */
+export const violationsAt = (model: Model, scene: Scene): ReadonlyArray<number> => {
+  const places = model.run.packed.violations.map(({ tMicros }, index) => {
     const row = model.violations[index]
-    const at = Math.round(x(scene, row === undefined ? scene.axis.placeOfTime(tMicros) : scene.axis.place[row] ?? 0))
-    if (at < -10 || at > scene.width + 10 || seen.has(at)) return
-    seen.add(at)
-    context.strokeStyle = context.fillStyle = look.bad
-    context.lineWidth = 1.5
-    context.beginPath()
-    context.moveTo(at + 0.5, RULER - 8)
-    context.lineTo(at + 0.5, grid.height)
-    context.stroke()
-    context.beginPath()
-    context.moveTo(at + 0.5, RULER - 3)
-    context.lineTo(at + 6.5, RULER - 14)
-    context.lineTo(at - 5.5, RULER - 14)
-    context.closePath()
-    context.fill()
+    return Math.round(x(scene, row === undefined ? scene.axis.placeOfTime(tMicros) : scene.axis.place[row] ?? 0))
   })
+  return [...new Set(places)].filter((at) => at > -10 && at < scene.width + 10)
+}
+
+export const violations = ({ context, grid, look, model, scene }: Painting): void => {
+  context.strokeStyle = look.bad
+  context.lineWidth = 1.5
+  context.beginPath()
+  for (const at of violationsAt(model, scene)) {
+    context.moveTo(at + 0.5, RULER)
+    context.lineTo(at + 0.5, grid.height)
+  }
+  context.stroke()
 }

@@ -50,7 +50,7 @@ export class Rows {
 
   update(parts: ReadonlySet<string>): void {
     if (parts.has("mask")) this.refresh()
-    if (parts.has("cursor") || parts.has("mask")) this.show()
+    if (parts.has("cursor") || parts.has("mask") || parts.has("look")) this.show()
   }
 
   drawAll(): void {
@@ -115,7 +115,7 @@ export class Rows {
       "div",
       {
         role: "row",
-        class: `row ${familyOf(kindOf(run, at))}`,
+        class: `row is-${familyOf(kindOf(run, at))}`,
         "aria-rowindex": place + 2,
         "aria-current": at === cursor ? "true" : undefined,
         onclick: () => this.model.moveTo(at)

@@ -47,21 +47,36 @@ const upTo = (places: ReadonlyArray<number>, fits: (place: number) => boolean): 
   return low
 }
 
-/** Every leaf of a value by its path, short lists and empty things as one leaf. */
+/** Every leaf of a value by its path. What is read best in one line is one leaf. */
 export const leavesOf = (value: unknown): ReadonlyMap<string, string> => {
   const leaves = new Map<string, string>()
-  const visit = (path: string, part: unknown): void => {
-    const entries = isShort(part) ? [] : Object.entries(part ?? {})
-    if (entries.length === 0) leaves.set(path, typeof part === "string" ? part : JSON.stringify(part) ?? "")
-    for (const [key, inner] of entries) visit(path === "" ? key : `${path}.${key}`, inner)
+  const visit = (path: string, part: unknown, isItem: boolean): void => {
+    const line = inLine(part, isItem)
+    if (line !== undefined) leaves.set(path, line)
+    else if (typeof part === "object" && part !== null) {
+      for (const [key, inner] of Object.entries(part)) {
+        visit(path === "" ? key : `${path}.${key}`, inner, Array.isArray(part))
+      }
+    }
   }
-  visit("", value)
+  visit("", value, false)
   return leaves
 }
 
-/** A value that is read best in one line. */
-const isShort = (part: unknown): boolean =>
-  typeof part !== "object" || part === null || (Array.isArray(part) && JSON.stringify(part).length <= 60)
+/** Items of a list that are no longer than this are one line. */
+const ITEM_MAX = 90
+
+/** Plain values, lists of them, and small items of a list, as a line. */
+const inLine = (part: unknown, isItem: boolean): string | undefined => {
+  if (typeof part === "string") return part
+  if (typeof part !== "object" || part === null) return JSON.stringify(part)
+  const parts = Object.entries(part)
+  if (parts.length === 0) return Array.isArray(part) ? "[]" : "{}"
+  if (parts.some(([, inner]) => typeof inner === "object" && inner !== null)) return undefined
+  if (Array.isArray(part)) return part.join(", ")
+  const line = parts.map(([key, inner]) => `${key} ${String(inner)}`).join(" · ")
+  return isItem && line.length <= ITEM_MAX ? line : undefined
+}
 
 const compare = (
   before: ReadonlyMap<string, string>,

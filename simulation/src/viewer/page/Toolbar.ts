@@ -32,9 +32,9 @@ export class Toolbar {
       { value: "order", label: "Order", hint: "Every row one step (x)" }
     ], (scale) => model.setScale(scale))
     this.reach = choice<Reach>("Rows shown", [
-      { value: "all", label: "Everything", hint: "All rows (c)" },
-      { value: "past", label: "Its past", hint: "Only what can have had a part in it: the causal cone (c)" },
-      { value: "chain", label: "Its causes", hint: "Only the chain of causes (c)" }
+      { value: "all", label: "All rows", hint: "Everything that happened (c)" },
+      { value: "past", label: "Causal cone", hint: "Only what can have had a part in the violation (c)" },
+      { value: "chain", label: "Causes", hint: "Only the chain of causes (c)" }
     ], (reach) => model.setReach(reach))
     this.element = h(
       "div",
@@ -47,7 +47,7 @@ export class Toolbar {
         button({ label: "Next event", key: "ArrowRight", path: PATH.next }, run("ArrowRight")),
         button({ label: "Next message", key: "Shift+ArrowRight", path: PATH.nextMessage }, run("Shift+ArrowRight"))
       ),
-      model.focus === undefined ? undefined : button({ label: "Violation", key: "v" }, run("v")),
+      model.violation === undefined ? undefined : button({ label: "Violation", key: "v" }, run("v")),
       h("span", { class: "grow" }),
       this.reach.element,
       this.scale.element,
@@ -69,7 +69,7 @@ export class Toolbar {
   }
 
   private fillLegend(): void {
-    const { messages, standstills, faults } = this.model
+    const { cuts, messages, standstills } = this.model
     const item = (name: string, text: string) => h("li", {}, h("i", { class: name, "aria-hidden": "true" }), text)
     const slots = new Map<number, Array<string>>()
     messages.types.forEach((type, i) => {
@@ -86,8 +86,8 @@ export class Toolbar {
       ),
       messages.fate.includes(DROPPED) ? item("dropped", "dropped") : undefined,
       standstills.length > 0 ? item("down", "down") : undefined,
-      faults.some(({ cuts }) => cuts === "partition") ? item("partition", "cut off") : undefined,
-      faults.some(({ cuts }) => cuts === "clog") ? item("clog", "clogged") : undefined
+      cuts.some(({ how }) => how === "partition") ? item("partition", "cut off") : undefined,
+      cuts.some(({ how }) => how === "clog") ? item("clog", "clogged") : undefined
     )
   }
 }

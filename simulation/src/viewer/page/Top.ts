@@ -103,9 +103,9 @@ const FAULTS_SHOWN = 6
 const faults = (model: Model): HTMLElement => {
   const { scenario, shrunk } = model.run.packed
   const needed = shrunk?.faults ?? scenario.faults
-  const title = shrunk === undefined
-    ? `${count(needed.length, "fault")} in this run`
-    : `${count(needed.length, "fault")} of ${scenario.faults.length} ${needed.length === 1 ? "is" : "are"} enough`
+  const title = needed.length < scenario.faults.length
+    ? enough(needed.length, scenario.faults.length)
+    : `${count(needed.length, "fault")} in this run`
   const items = needed.map((plan) => h("li", {}, faultButton(model, plan)))
   const rest = items.slice(FAULTS_SHOWN)
   const list = h("ol", { class: "faults" }, ...items.slice(0, FAULTS_SHOWN))
@@ -115,6 +115,11 @@ const faults = (model: Model): HTMLElement => {
   })
   return h("div", {}, h("h3", {}, title), list, more)
 }
+
+const enough = (needed: number, all: number): string =>
+  needed === 0
+    ? `None of ${count(all, "fault")} is needed`
+    : `${needed} of ${all} faults ${needed === 1 ? "is" : "are"} enough`
 
 const count = (n: number, noun: string): string => `${n === 0 ? "No" : n} ${noun}${n === 1 ? "" : "s"}`
 

@@ -11,6 +11,7 @@
  * 1. All draws are named by subject, so a kind of fault that is left out does not move the others.
  */
 import * as Duration from "effect/Duration"
+import * as Canary from "./Canary.ts"
 import type { Fault } from "./Fault.ts"
 import * as FaultDraw from "./FaultDraw.ts"
 import type { LinkLaw } from "./Link.ts"
@@ -183,7 +184,7 @@ const workloadOf = (plan: Plan, endMicros: number): ReadonlyArray<Command> => {
     const situation: Workload.Situation = {
       node: node.name,
       k,
-      canary: canaryOf(draws("canary", k)),
+      canary: Canary.draw(draws("canary", k)),
       nodes: (kind) => nodes.filter((other) => other.kind === kind).map((other) => other.name),
       earlier: commands,
       knobs: plan.knobs
@@ -204,15 +205,6 @@ const pickWeighted = (draws: Seed.Draws, kinds: { readonly [name: string]: { rea
     if (left < 0) return name
   }
   return draws.pick(names)
-}
-
-/** Every canary begins so: what leaks is searched for by it. */
-export const CANARY = "kanari"
-
-const canaryOf = (draws: Seed.Draws): string => {
-  let text = CANARY
-  for (let k = 0; k < 10; k++) text += "0123456789abcdefghjkmnpqrstvwxyz".charAt(draws.int(32))
-  return text
 }
 
 const phasesOf = (plan: Plan, endMicros: number): Phases => {

@@ -13,7 +13,7 @@ import * as Tracer from "effect/Tracer"
 import type { Recorder } from "./Trace.ts"
 
 /** Longer texts are cut in the trace. */
-const TEXT_MAX = 500
+const TEXT_MAX = 2_000
 
 /** Tracer and logger of one process, and its open spans. */
 export interface Telemetry {
@@ -108,7 +108,8 @@ class VirtualSpan implements Tracer.Span {
     const { node, openSpans, recorder } = this.setting
     openSpans.delete(this)
     const error = exit._tag === "Failure" ? failure(exit.cause) : null
-    recorder.note(node, "span.end", { name: this.name, id: this.spanId, error }, this.row)
+    const said = this.attributes.size === 0 ? {} : { attributes: cut(describe(Object.fromEntries(this.attributes))) }
+    recorder.note(node, "span.end", { name: this.name, id: this.spanId, error, ...said }, this.row)
   }
 
   attribute(key: string, value: unknown): void {

@@ -7,7 +7,6 @@ import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as DiskLog from "../../src/DiskLog.ts"
-import * as Convergence from "../../src/invariant/Convergence.ts"
 import * as Node from "../../src/Node.ts"
 import * as Simulation from "../../src/Simulation.ts"
 import * as Workload from "../../src/Workload.ts"
@@ -72,9 +71,15 @@ export class Table {
   }
 }
 
+/** What a write answers: its id, and how much of everybody its author knew. */
+export interface Written {
+  readonly id: string
+  readonly knew: { readonly [author: string]: number }
+}
+
 export interface Notes {
   readonly table: Table
-  readonly write: (key: string, text: string) => Effect.Effect<string, unknown>
+  readonly write: (key: string, text: string) => Effect.Effect<Written, unknown>
 }
 
 export const peer = (bug: Bug | undefined) =>
@@ -106,7 +111,7 @@ export const peer = (bug: Bug | undefined) =>
         run: ({ table }: Notes, { key }) =>
           Effect.sync(() => {
             const op = table.winners.get(key)
-            return op === undefined ? null : { id: `${op.author}:${op.number}`, clock: op.clock }
+            return op === undefined ? null : `${op.author}:${op.number}`
           })
       })
     }
@@ -120,7 +125,7 @@ const program = (host: Node.Host<Notes>, bug: Bug | undefined) =>
     const records = bug === "forgets the last record in recovery" ? log.recovered.slice(0, -1) : log.recovered
     for (const record of records) table.apply(toOp(decoder.decode(record)), bug)
     if (bug === "forgets its clock in a restart") table.clock = 0
-    let nonces = bug === "uses a nonce again after a restart" ? 0 : table.have[name] ?? 0
+    let nonces = 0
     const socket = yield* host.network.bind(name)
     const send = (to: string, message: Message) => socket.send(to, encoder.encode(JSON.stringify(message)))
     const tellAll = (message: Message) => Effect.forEach(host.others("peer"), (to) => send(to, message))
@@ -129,6 +134,7 @@ const program = (host: Node.Host<Notes>, bug: Bug | undefined) =>
         log.append(encoder.encode(JSON.stringify(op))),
         Effect.sync(() => {
           host.observe("apply", { id: `${op.author}:${op.number}` })
+          host.observe("cursor", { name: op.author, value: op.number, durable: true })
           table.apply(op, bug)
         })
       )
@@ -139,19 +145,22 @@ const program = (host: Node.Host<Notes>, bug: Bug | undefined) =>
           ? yield* Effect.clockWith((service) => service.currentTimeMillis)
           : table.clock + 1
         const op = { author: name, number: (table.have[name] ?? 0) + 1, clock, key, sealed: seal(text) }
-        const id = `${name}:${op.number}`
-        host.observe("nonce", { key: name, nonce: ++nonces, message: `${op.number} ${text}` })
-        host.observe("sequence", { author: name, number: op.number, content: op.sealed })
+        const answer = { id: `${name}:${op.number}`, knew: { ...table.have } }
+        const nonce = bug === "uses a nonce again after a restart" ? ++nonces : yield* Random.nextInt
+        host.observe("nonce", { key: name, nonce, message: text })
         const spoken = bug === "sends one kind of message open" ? { ...op, sealed: text } : op
-        const tell = tellAll({ kind: "op", have: {}, ops: [spoken] })
+        const tell = Effect.suspend(() => {
+          host.observe("sequence", { author: name, number: op.number, content: op.sealed })
+          return tellAll({ kind: "op", have: {}, ops: [spoken] })
+        })
         if (bug === "sends before the sync") yield* tell
         if (bug === "answers before the sync") {
           yield* Effect.forkDetach(Effect.andThen(Effect.sleep("20 millis"), keep(op)))
-          return id
+          return answer
         }
         yield* keep(op)
         yield* tell
-        return id
+        return answer
       }))
     const isNew = ({ author, number }: Op) => {
       const known = table.have[author] ?? 0
@@ -187,7 +196,7 @@ export const simulation = (bug?: Bug, options: Partial<Simulation.Definition> = 
     name: "notes",
     nodes: { peer: peer(bug) },
     faults: { calls: ["gossip"] },
-    invariants: [Convergence.make(), ...invariants],
+    invariants,
     link: { mtuBytes: 65_000 },
     ...options
   })

@@ -29,7 +29,7 @@ const SEEDS = 50
 const FOLDER = ".tmp/simulation"
 
 /** What a failing test says. */
-const failureText = ({ excerpt, invariant, message, narrative, replay, seed }: Find, files: string): string =>
+const failureText = ({ excerpt, invariant, message, narrative, replay, seed, test }: Find, files: string): string =>
   [
     `${invariant}: ${message}`,
     ``,
@@ -39,7 +39,9 @@ const failureText = ({ excerpt, invariant, message, narrative, replay, seed }: F
     ``,
     `Seed ${seed}. Again: ${replay}`,
     ...(files === "" ? [] : [files]),
-    ``
+    `As a test:`,
+    ``,
+    test
   ].join("\n")
 
 const summaryOf = (simulation: Simulation, options: Options): Summary => {

@@ -4,16 +4,61 @@ import * as Flag from "effect/cli/Flag"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as Corpus from "../Corpus.ts"
+import { fileName } from "../output/Find.ts"
 import { narrative } from "../output/Narrative.ts"
+import type { Simulation } from "../Simulation.ts"
 import { CODE, HarnessFailed } from "./Exit.ts"
 import * as Flags from "./Flags.ts"
 import { subject } from "./replay.ts"
 import { run, subjectOf } from "./Subject.ts"
-import { breathe, work } from "./Work.ts"
+import { type Bench, breathe, work } from "./Work.ts"
+
+/** How many entries of the corpus came to what. */
+export interface Verified {
+  readonly files: number
+  readonly asExpected: number
+  readonly broken: number
+  readonly mended: number
+  readonly errors: number
+}
+
+/** Runs the corpus, or what of it belongs to some simulations; tells each verdict, or only those to worry about. */
+export const verifyAll = async (
+  { config, screen }: Bench,
+  only?: { readonly simulations: ReadonlyArray<Simulation> }
+): Promise<Verified> => {
+  const files = fs.existsSync(config.corpus)
+    ? fs.readdirSync(config.corpus).filter((file) => file.endsWith(".json")).sort()
+    : []
+  const results: Array<Corpus.Verdict["result"]> = []
+  for (const file of files) {
+    const entry = Corpus.fromText(fs.readFileSync(path.join(config.corpus, file), "utf8"))
+    const { simulations = config.simulations } = only ?? {}
+    const isOther = typeof entry !== "string" && simulations.every(({ name }) => name !== entry.scenario.simulation)
+    if (only !== undefined && isOther) continue
+    const verdict: Corpus.Verdict = typeof entry === "string"
+      ? { result: "error", invariants: [], detail: entry }
+      : Corpus.verify(entry, simulations)
+    results.push(verdict.result)
+    if (only === undefined || verdict.result !== "as-expected") {
+      screen.say(`${verdict.result.padEnd(11)} ${file}: ${verdict.detail}`)
+      screen.data({ type: "verified", file, ...verdict })
+    }
+    await breathe()
+  }
+  const count = (result: Corpus.Verdict["result"]) => results.filter((other) => other === result).length
+  return {
+    files: results.length,
+    asExpected: count("as-expected"),
+    broken: count("broken"),
+    mended: count("mended"),
+    errors: count("error")
+  }
+}
 
 const add = Command.make("add", {
   subject,
-  name: Flag.String("name").pipe(Flag.withDescription("The name of its file")),
+  name: Flags.named("name", "The name of its file; simulation and seed, or what it breaks and the seed, unless given"),
   expect: Flag.Literals("expect", ["passes", "fails"]).pipe(
     Flag.withDescription("What its run must do from now on; as it does now unless given"),
     Flag.map((value): "passes" | "fails" | undefined => value),
@@ -36,8 +81,10 @@ const add = Command.make("add", {
       note: narrative(report),
       scenario: about.scenario
     }
-    if (!/^[\w.-]+$/.test(input.name)) throw new HarnessFailed({ detail: `${input.name} is no name for a file` })
-    const file = path.join(config.corpus, `${input.name}.json`)
+    const { seed, simulation } = about.scenario
+    const { name = fileName({ invariant: violation?.invariant ?? simulation, seed }) } = input
+    if (!/^[\w.-]+$/.test(name)) throw new HarnessFailed({ detail: `${name} is no name for a file` })
+    const file = path.join(config.corpus, `${name}.json`)
     fs.mkdirSync(config.corpus, { recursive: true })
     fs.writeFileSync(file, Corpus.toText(entry))
     screen.say(`${file}: ${entry.expect === "passes" ? "passes" : `breaks ${entry.expect.invariant}`}`)
@@ -46,28 +93,15 @@ const add = Command.make("add", {
   })).pipe(Command.withDescription("Keep a scenario, with what its run must do from now on"))
 
 const verify = Command.make("verify", {}, () =>
-  work(async ({ config, screen }) => {
-    const files = fs.existsSync(config.corpus)
-      ? fs.readdirSync(config.corpus).filter((file) => file.endsWith(".json")).sort()
-      : []
-    const results: Array<Corpus.Verdict["result"]> = []
-    for (const file of files) {
-      const entry = Corpus.fromText(fs.readFileSync(path.join(config.corpus, file), "utf8"))
-      const verdict: Corpus.Verdict = typeof entry === "string"
-        ? { result: "error", invariants: [], detail: entry }
-        : Corpus.verify(entry, config.simulations)
-      results.push(verdict.result)
-      screen.say(`${verdict.result.padEnd(11)} ${file}: ${verdict.detail}`)
-      screen.data({ type: "verified", file, ...verdict })
-      await breathe()
-    }
-    const count = (result: Corpus.Verdict["result"]) => results.filter((other) => other === result).length
+  work(async (bench) => {
+    const { screen } = bench
+    const { asExpected, broken, errors, files, mended } = await verifyAll(bench)
     screen.say(
-      `${files.length} scenarios: ${count("as-expected")} as expected, ${count("broken")} broken, ` +
-        `${count("mended")} mended (add them again with --expect passes), ${count("error")} errors`
+      `${files} scenarios: ${asExpected} as expected, ${broken} broken, ` +
+        `${mended} mended (add them again with --expect passes), ${errors} errors`
     )
-    if (count("error") > 0) return CODE.harness
-    return count("as-expected") === files.length ? CODE.ok : CODE.violation
+    if (errors > 0) return CODE.harness
+    return asExpected === files ? CODE.ok : CODE.violation
   })).pipe(Command.withDescription("Run every scenario of the corpus, and compare with what is expected of it"))
 
 export const corpus = Command.make("corpus").pipe(

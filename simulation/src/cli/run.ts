@@ -7,6 +7,7 @@ import { type Summary, toJunit, toMarkdown } from "../output/Summary.ts"
 import { RUNS_MAX } from "../Shrink.ts"
 import type { Simulation } from "../Simulation.ts"
 import { chosen } from "./Config.ts"
+import { verifyAll } from "./corpus.ts"
 import { CODE, HarnessFailed } from "./Exit.ts"
 import * as Flags from "./Flags.ts"
 import * as Pool from "./Pool.ts"
@@ -92,7 +93,10 @@ const write = (file: string | undefined, text: string): void => {
 const all = async (input: Input, bench: Bench): Promise<number> => {
   const { config, screen } = bench
   const summaries: Array<Summary> = []
-  for (const simulation of chosen(config, input.simulation)) {
+  const simulations = chosen(config, input.simulation)
+  const kept = await verifyAll(bench, { simulations })
+  if (kept.files > 0) screen.say(`${kept.asExpected} of ${kept.files} scenarios of the corpus are as expected`)
+  for (const simulation of simulations) {
     const summary = await many(simulation, input, bench)
     summaries.push(summary)
     screen.progress("")
@@ -110,8 +114,8 @@ const all = async (input: Input, bench: Bench): Promise<number> => {
   }
   write(input.junit, toJunit(summaries))
   write(input.markdown, toMarkdown(summaries))
-  if (summaries.some(({ error }) => error !== null)) return CODE.harness
-  return summaries.every(({ ok }) => ok) ? CODE.ok : CODE.violation
+  if (kept.errors > 0 || summaries.some(({ error }) => error !== null)) return CODE.harness
+  return kept.asExpected === kept.files && summaries.every(({ ok }) => ok) ? CODE.ok : CODE.violation
 }
 
 export const run = Command.make("run", {
@@ -133,5 +137,7 @@ export const run = Command.make("run", {
     for (const simulation of chosen(bench.config, input.simulation)) return one(simulation, seed, input, bench)
     return CODE.harness
   })).pipe(
-    Command.withDescription("Run many seeds (1,000, or what --seeds or --time say), or one; shrink what fails")
+    Command.withDescription(
+      "Run the corpus, then many seeds (1,000, or what --seeds or --time say), or one seed; shrink what fails"
+    )
   )

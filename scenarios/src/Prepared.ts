@@ -20,6 +20,7 @@ import type { RelayAddress } from "@sotto/schema/Pairing"
 import { ROLE } from "@sotto/schema/Space"
 import { Disk } from "@sotto/simulation/Disk"
 import * as Files from "@sotto/simulation/Files"
+import * as Journal from "@sotto/simulation/Journal"
 import * as Kernel from "@sotto/simulation/Kernel"
 import type * as Node from "@sotto/simulation/Node"
 import * as Process from "@sotto/simulation/Process"
@@ -186,6 +187,12 @@ const around = (host: Node.Base): Prepared => {
 
 /** The number of a node in its name, from 0: it stays when others are taken away. */
 const numberOf = (name: string): number => Number(/-(\d+)$/.exec(name)?.[1] ?? "1") - 1
+
+/** What a relay's journal says. */
+export const recordsOf = (host: Node.Base): ReadonlyArray<Uint8Array> => {
+  const bytes = around(host).relayByName.get(host.name)
+  return bytes === undefined ? [] : Journal.readBytes(bytes).records
+}
 
 /** Puts the relay's journal on its disk, at once or not at all, when there is none. */
 export const seedRelay = Effect.fnUntraced(function*(host: Node.Base) {

@@ -99,6 +99,20 @@ const redo = (store: Service, operation: Operation): Effect.Effect<unknown, unkn
   }
 }
 
+/** Does again what a journal says. */
+export const redoAll = Effect.fnUntraced(function*(
+  records: ReadonlyArray<Uint8Array>,
+  store: Service
+): Effect.fn.Return<void, RelayStoreFailed> {
+  for (const record of records) {
+    const operation = codec.decode(record)
+    if (Result.isFailure(operation)) {
+      return yield* new RelayStoreFailed({ reason: "corrupt", operation: "open", detail: operation.failure.reason })
+    }
+    yield* Effect.exit(redo(store, operation.success))
+  }
+})
+
 /** Times that lie before 1970 are as good as 1970. */
 const sinceEpoch = (millis: number): number => Math.max(0, millis)
 
@@ -109,13 +123,7 @@ export const open = Effect.fnUntraced(function*(
 ): Effect.fn.Return<Service, RelayStoreFailed> {
   const { journal, records } = yield* Effect.mapError(Journal.open(files, "relay"), failed)
   const memory = MemoryRelayStore.make(crypto)
-  for (const record of records) {
-    const operation = codec.decode(record)
-    if (Result.isFailure(operation)) {
-      return yield* new RelayStoreFailed({ reason: "corrupt", operation: "open", detail: operation.failure.reason })
-    }
-    yield* Effect.exit(redo(memory, operation.success))
-  }
+  yield* redoAll(records, memory)
   return RelayStore.of({ ...memory, ...writes(memory, journal) })
 })
 

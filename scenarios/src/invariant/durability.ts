@@ -1,32 +1,39 @@
 /** What was answered stays: on the device, and on all others once a relay has it. */
 import * as Invariant from "@sotto/simulation/Invariant"
 import * as Said from "../Said.ts"
-import { nameOf, truth, type Written } from "../Truth.ts"
+import { nameOf, type Truth, truth, type Written } from "../Truth.ts"
 
 /** Whether nothing that this node had made durable was destroyed by a fault. */
 const isWhole = (world: Invariant.World, node: string): boolean =>
   world.nodes.some(({ losses, name }) => name === node && losses === 0)
 
-/** Devices that must hold what the space holds. */
-const readers = (world: Invariant.World): ReadonlyArray<Invariant.NodeView> =>
-  world.nodes.filter(({ alive, core, kind }) => kind === "client" && core && alive)
+/** Devices that must hold what the space holds: all that are there, but one whose disk does not read any more. */
+const readers = (world: Invariant.World, known: Truth): ReadonlyArray<Invariant.NodeView> =>
+  world.nodes.filter(({ alive, core, incarnation, kind, losses, name }) =>
+    kind === "client" && core && alive &&
+    (losses === 0 || known.readingByNode.get(name)?.incarnation === incarnation)
+  )
 
 /**
  * In the end, a push that was answered is shown by its device, and by all others. An answer from a relay (`stored`)
  * holds also when the author's own disk was lost, or it never came back.
+ *
+ * A device that was put back to an older state reads a relay before it sends there. What it had sent to another relay
+ * only, it can not know then: with several relays, nothing is promised for what it writes.
  */
 export const noAckedLoss = Invariant.make("noAckedLoss", (world) => {
   const known = world.of(truth)
-  const relaysAreWhole = () => world.nodes.every(({ kind, losses }) => kind !== "relay" || losses === 0)
-  const mustBeShown = ({ acked, node, relays }: Written, reader: string): boolean => {
-    const author = world.nodes.find(({ name }) => name === node)
-    const isSafe = acked && author !== undefined && author.losses === 0
-    if (reader === node) return isSafe || (relays.size > 0 && relaysAreWhole())
-    if (!relaysAreWhole()) return false
-    return relays.size > 0 || (isSafe && author.core)
+  const relays = world.nodes.filter(({ kind }) => kind === "relay")
+  const relaysAreWhole = () => relays.every(({ losses }) => losses === 0)
+  const mustBeShown = (written: Written, reader: string): boolean => {
+    const author = world.nodes.find(({ name }) => name === written.node)
+    const isSafe = written.acked && author !== undefined && author.losses === 0
+    const isStored = written.relays.size > 0 && relaysAreWhole() && (author?.losses === 0 || relays.length === 1)
+    if (reader === written.node) return isSafe || isStored
+    return isStored || (isSafe && relaysAreWhole() && author.core)
   }
   const missing = (): { readonly reader: string; readonly op: string; readonly written: Written } | undefined => {
-    for (const { name: reader } of readers(world)) {
+    for (const { name: reader } of readers(world, known)) {
       const shown = known.readingByNode.get(reader)?.idByOp
       for (const [op, written] of known.writtenByOp) {
         if (mustBeShown(written, reader) && shown?.has(op) !== true) return { reader, op, written }

@@ -130,6 +130,8 @@ const hear = (host: Node.Base, event: ClientEvent, resets: Queue.Queue<void>): v
       host.mark(event._tag)
       Queue.offerUnsafe(resets, undefined)
       return
+    case "Gap":
+      return host.observe("gap", { relay: Bytes.toHex(event.relay), from: event.from, to: event.to })
     case "Connected":
     case "Disconnected":
       return

@@ -3,22 +3,15 @@
  * the same, and nothing that was answered for is lost.
  */
 import * as Convergence from "@sotto/simulation/invariant/Convergence"
-import * as NoDefect from "@sotto/simulation/invariant/NoDefect"
-import type { NodeLoss } from "@sotto/simulation/Simulation"
+import * as Quiescence from "@sotto/simulation/invariant/Quiescence"
 import * as Simulation from "@sotto/simulation/Simulation"
 import * as Durability from "../invariant/durability.ts"
-import * as Entries from "../invariant/entries.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
 import * as ClientNode from "../node/ClientNode.ts"
 import * as RelayNode from "../node/RelayNode.ts"
 import * as Prepared from "../Prepared.ts"
 import * as Bounds from "./Bounds.ts"
-
-/** A device that is put back to an older state of its own learns everything again: that is no excuse. */
-const lossExpected = (losses: ReadonlyArray<NodeLoss>): ReadonlyArray<string> =>
-  losses
-    .filter(({ kind, kindOfNode }) => kindOfNode !== "client" || kind !== "restore")
-    .map(({ file, kind, node }) => `${node}: ${kind} of ${file}`)
+import * as Common from "./Common.ts"
 
 const inner = Simulation.make({
   name: "sync",
@@ -27,21 +20,15 @@ const inner = Simulation.make({
     client: ClientNode.make({ count: [2, 4], enter: Prepared.seedDevice })
   },
   knobs: (draws) => ({ crypto: draws.chance(0.05) ? "real" : "fake" }),
-  faults: { calls: ["commit", "committed", "connect", "append", "appended", "random"] },
+  faults: { calls: Common.calls },
   invariants: [
-    Entries.authenticity,
-    Entries.atMostOnce,
-    Entries.noSequenceReuse,
-    Durability.monotonicCursors,
-    Durability.readYourWrites,
+    ...Common.invariants(),
     Durability.noAckedLoss,
-    Secrecy.noNonceReuse,
     Secrecy.noFalseAccusation,
     Convergence.make({ among: ["client"] }),
-    NoDefect.make()
+    Quiescence.make({ messagesPerNodePerSecond: 20 })
   ],
-  phases: { liveness: "3 minutes" },
-  lossExpected
+  phases: { liveness: "3 minutes" }
 })
 
 /** The simulation, over a prepared space. */

@@ -1,0 +1,102 @@
+/**
+ * Ways in which a relay deceives (simulation.md, B1), as data and as views of its storage. It holds its own keys, so it
+ * signs whatever it says; what it can not do is open, forge or change what devices sealed and signed.
+ */
+import { RelayStore, type StoredEnvelope } from "@sotto/core/relay/RelayStore"
+import { Position } from "@sotto/schema/Id"
+import type { Json } from "@sotto/simulation/Scenario"
+import * as Effect from "effect/Effect"
+import * as Said from "../Said.ts"
+
+/**
+ * - `fork`: some devices are shown another history from now on, which begins as the true one.
+ * - `rollback`: the last entries of the log were never there.
+ * - `withhold`: some entries are left out for some devices.
+ * - `reorder`: neighbours change places.
+ * - `replay`: an entry comes again in place of the one after it.
+ * - `substitute`: some bits are others.
+ * - `shift`: positions are one higher than they are.
+ * - `truncate`: a page ends early, and the relay says that nothing follows.
+ */
+export const KINDS = [
+  "fork",
+  "rollback",
+  "withhold",
+  "reorder",
+  "replay",
+  "substitute",
+  "shift",
+  "truncate"
+] as const
+
+export type Kind = typeof KINDS[number]
+
+export interface Lie {
+  readonly kind: Kind
+  /** Whom it is told to. A rollback is told to all. */
+  readonly clients: ReadonlyArray<string>
+  /** How many entries, or which. */
+  readonly k: number
+}
+
+/** The fact under which a relay finds the lie that it is to tell; null: it is honest. */
+export const factOf = (relay: string): string => `lie of ${relay}`
+
+export const fromJson = (data: Json | undefined): Lie | undefined => {
+  if (data === undefined) return undefined
+  const kind = KINDS.find((one) => one === Said.text(data, "kind"))
+  const clients = Said.field(data, "clients")
+  if (kind === undefined) return undefined
+  return {
+    kind,
+    clients: Array.isArray(clients) ? clients.filter((name: Json) => typeof name === "string") : [],
+    k: Said.number(data, "k")
+  }
+}
+
+type Change = (envelopes: ReadonlyArray<StoredEnvelope>, k: number) => ReadonlyArray<StoredEnvelope>
+
+const swap: Change = (envelopes) =>
+  envelopes.map((one, i) => {
+    const other = envelopes[i % 2 === 0 ? i + 1 : i - 1]
+    return other === undefined ? one : { position: one.position, bytes: other.bytes }
+  })
+
+const flip = (bytes: Uint8Array, at: number): Uint8Array => {
+  const changed = bytes.slice()
+  const index = at % changed.length
+  changed[index] = (changed[index] ?? 0) ^ 0x10
+  return changed
+}
+
+const changes: { readonly [kind in Kind]?: Change } = {
+  withhold: (envelopes, k) => envelopes.filter(({ position }) => position % (2 + k % 3) !== 0),
+  reorder: swap,
+  replay: (envelopes) =>
+    envelopes.map((one, i) => {
+      const before = envelopes[i - 1]
+      return i % 3 !== 2 || before === undefined ? one : { position: one.position, bytes: before.bytes }
+    }),
+  substitute: (envelopes, k) =>
+    envelopes.map(({ bytes, position }) => ({
+      position,
+      bytes: position % 2 === 0 ? flip(bytes, 40 + 37 * k) : bytes
+    })),
+  shift: (envelopes) => envelopes.map(({ bytes, position }) => ({ position: Position.make(position + 1), bytes })),
+  truncate: (envelopes) => envelopes.slice(0, Math.ceil(envelopes.length / 2))
+}
+
+/** The storage as a lie shows it. */
+export const seenThrough = ({ k, kind }: Lie, store: RelayStore["Service"]): RelayStore["Service"] => {
+  const change = changes[kind]
+  if (change === undefined) return store
+  return RelayStore.of({
+    ...store,
+    read: (page) =>
+      Effect.map(store.read(page), (found) => ({
+        ...found,
+        more: kind === "truncate" ? false : found.more,
+        envelopes: change(found.envelopes, k)
+      }))
+  })
+}

@@ -1,0 +1,58 @@
+/**
+ * Devices of one space at one relay that lies to them, over a network that breaks: none ever shows what was not written,
+ * and each either comes to hold what the others hold, or notices.
+ */
+import type { FaultWorld } from "@sotto/simulation/Simulation"
+import * as Simulation from "@sotto/simulation/Simulation"
+import * as Lie from "../byzantine/Lie.ts"
+import * as LyingRelay from "../byzantine/LyingRelay.ts"
+import * as Deception from "../invariant/deception.ts"
+import * as ClientNode from "../node/ClientNode.ts"
+import * as Prepared from "../Prepared.ts"
+import * as Bounds from "./Bounds.ts"
+import * as Common from "./Common.ts"
+
+const DOWN_MICROS = 20_000
+
+/** The relay begins to lie, by a restart; it ends with another one, when the fault is lifted. */
+const faultOf = (kind: Lie.Kind): Simulation.CustomFault => ({
+  name: `relay: ${kind}`,
+  draw: (draws, { nodes, safetyMicros }) => {
+    const clients = nodes("client")
+    const some = clients.filter(() => draws.chance(0.5))
+    return {
+      node: "relay",
+      atMicros: draws.int(safetyMicros),
+      durationMicros: Math.round(draws.logUniform(200_000, safetyMicros)),
+      input: { kind, clients: some.length === 0 ? [draws.pick(clients)] : some, k: draws.between(1, 6) }
+    }
+  },
+  apply: (world, { input, node = "relay" }) => {
+    world.facts.publish(Lie.factOf(node), input)
+    restart(world, node)
+    return () => {
+      if (world.facts.lookup(Lie.factOf(node)) !== input) return
+      world.facts.publish(Lie.factOf(node), null)
+      restart(world, node)
+    }
+  }
+})
+
+const restart = (world: FaultWorld, node: string): void => world.crash(node, DOWN_MICROS)
+
+/** The simulation, over a prepared space. */
+export const byzantine: Simulation.Simulation = Bounds.within(Simulation.make({
+  name: "byzantine",
+  nodes: {
+    relay: LyingRelay.make(),
+    client: ClientNode.make({ count: [2, 4], enter: Prepared.seedDevice })
+  },
+  knobs: (draws) => ({ crypto: draws.chance(0.03) ? "real" : "fake" }),
+  faults: {
+    calls: Common.calls,
+    custom: Lie.KINDS.map(faultOf),
+    without: ["lie", "rot", "readError", "shortRead", "misdirected", "full", "restore", "evict"]
+  },
+  invariants: [...Common.invariants(), Deception.evidenceKept, Deception.deceptionNoticed],
+  phases: { liveness: "3 minutes" }
+}))

@@ -26,6 +26,7 @@ export interface Options {
 }
 
 const SEEDS = 50
+/** As the command has it (`cli/Save.ts`). */
 const FOLDER = ".tmp/simulation"
 
 /** What a failing test says. */

@@ -6,6 +6,9 @@ import { toText } from "../ScenarioText.ts"
 import type { Simulation } from "../Simulation.ts"
 import { page } from "./View.ts"
 
+/** Where what was found goes unless it is said. */
+export const FOLDER = ".tmp/simulation"
+
 /** Answers the files that were written. */
 export const save = (folder: string, simulation: Simulation, find: Find): ReadonlyArray<string> => {
   const name = path.join(folder, fileName(find))

@@ -7,17 +7,16 @@ import { type Summary, toJunit, toMarkdown } from "../output/Summary.ts"
 import { RUNS_MAX } from "../Shrink.ts"
 import type { Simulation } from "../Simulation.ts"
 import { chosen } from "./Config.ts"
-import { verifyAll } from "./corpus.ts"
 import { CODE, HarnessFailed } from "./Exit.ts"
 import * as Flags from "./Flags.ts"
+import { verifyAll } from "./Kept.ts"
 import * as Pool from "./Pool.ts"
 import { findText, progressLine, shrinkingLine, summaryText } from "./render.ts"
-import { save } from "./Save.ts"
+import { FOLDER, save } from "./Save.ts"
 import { expand, run as runSubject, seedOf } from "./Subject.ts"
 import { type Bench, drive, work } from "./Work.ts"
 
 const SEEDS = 1000
-export const FOLDER = ".tmp/simulation"
 
 interface Input {
   readonly seeds: number | undefined

@@ -5,6 +5,7 @@
  * fast-check is an optional peer: only who imports this module needs it.
  */
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import * as Invariant from "./Invariant.ts"
 import type { Json, Scenario } from "./Scenario.ts"
@@ -144,13 +145,20 @@ export const fromCommands = <Handle, Model extends object, Real>(
 const isTexted = (input: Json): input is { readonly text: string } =>
   typeof input === "object" && input !== null && "text" in input && typeof input.text === "string"
 
+/** Model and reality do not agree: what the command threw. */
+class Disagreed extends Schema.TaggedError<Disagreed>()("Disagreed", { cause: Schema.Defect() }) {
+  override get message() {
+    return this.cause instanceof Error ? this.cause.message : String(this.cause)
+  }
+}
+
 /** A command that throws fails: the node lives on, and the invariant tells. */
 const attempt = <Model extends object, Real>(
   command: ModelCommand<Model, Real>,
   model: Model,
   real: Real
 ): Effect.Effect<Json | void, unknown> =>
-  Effect.try({ try: () => command.run(model, real), catch: (error) => error }).pipe(
+  Effect.try({ try: () => command.run(model, real), catch: (error) => new Disagreed({ cause: error }) }).pipe(
     Effect.flatMap((result): Effect.Effect<unknown, unknown> =>
       isEffect(result) ? result : result instanceof Promise ? Effect.promise(() => result) : Effect.void
     ),

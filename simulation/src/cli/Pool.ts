@@ -16,7 +16,7 @@ export interface Task {
 export type Order = { readonly seeds: ReadonlyArray<Seed> }
 export type Message = { readonly type: "idle" } | Step
 
-const HANDFUL = 8
+const HANDFUL = 2
 const ENTRY = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
 
 export interface PoolOptions extends Options {

@@ -7,11 +7,11 @@ import { nameOf, type Truth, truth, type Written } from "../Truth.ts"
 const isWhole = (world: Invariant.World, node: string): boolean =>
   world.nodes.some(({ losses, name }) => name === node && losses === 0)
 
-/** Devices that must hold what the space holds: all that are there, but one whose disk does not read any more. */
+/** Devices that must hold what the space holds: all that are in it, but one whose disk does not read any more. */
 const readers = (world: Invariant.World, known: Truth): ReadonlyArray<Invariant.NodeView> =>
   world.nodes.filter(({ alive, core, incarnation, kind, losses, name }) =>
-    kind === "client" && core && alive &&
-    (losses === 0 || known.readingByNode.get(name)?.incarnation === incarnation)
+    core && alive &&
+    ((kind === "client" && losses === 0) || known.readingByNode.get(name)?.incarnation === incarnation)
   )
 
 /**

@@ -9,6 +9,13 @@ export const strangersKeptOut = Invariant.make("strangersKeptOut", (world) => ({
   }
 }))
 
+/** What is said in one space is not heard in another one at the same relay. */
+export const routesApart = Invariant.make("routesApart", (world) => ({
+  onObservation: ({ node, what }) => {
+    if (what === "bled") world.violated("it hears what was said in another space", node)
+  }
+}))
+
 type Date = readonly [millis: number, counter: number]
 
 const isLater = (a: Date, b: Date): boolean => a[0] > b[0] || (a[0] === b[0] && a[1] > b[1])

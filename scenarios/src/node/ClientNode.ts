@@ -12,6 +12,7 @@ import { Store, type StoreFailed } from "@sotto/core/Store"
 import { Transport } from "@sotto/core/Transport"
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Node from "@sotto/simulation/Node"
+import type * as Workload from "@sotto/simulation/Workload"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -46,8 +47,15 @@ const AGAIN_MILLIS = 500
 /** A device's program, until it is stopped or killed. */
 export const program = (options: Options) => (host: Node.Host<Handle>) =>
   Effect.gen(function*() {
-    const directory = yield* again(host, open(host))
+    const directory = yield* open(host)
     yield* again(host, Effect.provideContext(options.enter(host), directory))
+    host.ready(yield* start(host, directory))
+    return yield* Effect.never
+  })
+
+/** Runs the client of a directory that is in a space, and an app that reads all of it, until the scope closes. */
+export const start = (host: Node.Base, directory: Directory) =>
+  Effect.gen(function*() {
     const { client, identity } = yield* again(host, Effect.provideContext(Sotto.open, directory))
     host.observe("device", { device: Bytes.toHex(identity.id) })
     tellCursors(host, yield* client.status.current)
@@ -55,14 +63,14 @@ export const program = (options: Options) => (host: Node.Host<Handle>) =>
     const resets = yield* Queue.unbounded<void>()
     yield* Effect.forkScoped(listen(host, client, resets))
     yield* Effect.forkScoped(read(host, client, view, resets))
-    host.ready({ host, client, identity, view, directory, scope: yield* Effect.scope })
-    return yield* Effect.never
+    return { host, client, identity, view, directory, scope: yield* Effect.scope } satisfies Handle
   })
 
-const open = (host: Node.Base) =>
+/** The services of a device's process, over its disk. */
+export const open = (host: Node.Base) =>
   Effect.gen(function*() {
     const crypto = yield* Services.crypto(host)
-    return Context.make(Store, yield* Services.store(host)).pipe(
+    return Context.make(Store, yield* again(host, Services.store(host))).pipe(
       Context.add(Keystore, Services.keystore(host, crypto)),
       Context.add(Crypto, crypto),
       Context.add(Transport, Services.transport(host))
@@ -140,32 +148,34 @@ const hear = (host: Node.Base, event: ClientEvent, resets: Queue.Queue<void>): v
   }
 }
 
-/** What a device waits for; undefined when it is at rest. A relay that it does not reach may be gone for good. */
-const pending = ({ pending, relays }: Status): string | undefined => {
-  let unreached: string | undefined
+/** What a device waits for; undefined when it is at rest. */
+const pending = ({ relays }: Status): string | undefined => {
   for (const { failure, head, phase, received, pending: unsent, url } of relays) {
-    const isCaught = phase === "stopped" && failure?.tag === "RelayMisbehaved"
-    if (phase !== "live" && !isCaught) unreached ??= `${url} is ${phase}${failure === null ? "" : ` (${failure.tag})`}`
-    if (phase === "live" && unsent > 0) return `${unsent} entries for ${url}`
-    if (phase === "live" && received < head) return `${url} has ${head}, here are ${received}`
+    if (phase === "stopped" && failure?.tag === "RelayMisbehaved") continue
+    if (phase !== "live") return `${url} is ${phase}${failure === null ? "" : ` (${failure.tag})`}`
+    if (unsent > 0) return `${unsent} entries for ${url}`
+    if (received < head) return `${url} has ${head}, here are ${received}`
   }
-  if (relays.every(({ phase }) => phase !== "live") && unreached !== undefined) return unreached
-  return pending > 0 && unreached !== undefined ? `${pending} entries at no relay` : undefined
+  return undefined
 }
 
-/** A kind of node for devices. */
-export const make = (options: Options & { readonly count: readonly [low: number, high: number] }): Node.Kind =>
-  Node.make({
-    count: options.count,
-    program: program(options),
-    probe: ({ client, view }: Handle) =>
-      Effect.map(client.status.current, (status): Node.Probe => {
-        const waits = pending(status)
-        return {
-          digest: view.digest,
-          state: { entries: view.state, status: status._tag, quarantined: status.quarantined },
-          ...(waits === undefined ? {} : { pending: waits })
-        }
-      }),
-    commands
+/** What a device shows of itself. */
+export const probe = ({ client, view }: Handle): Effect.Effect<Node.Probe> =>
+  Effect.map(client.status.current, (status) => {
+    const waits = pending(status)
+    return {
+      digest: view.digest,
+      state: { entries: view.state, status: status._tag, quarantined: status.quarantined },
+      ...(waits === undefined ? {} : { pending: waits })
+    }
   })
+
+/** A kind of node for devices. */
+export const make = (
+  options: Options & {
+    readonly count: readonly [low: number, high: number]
+    /** What they can be asked for besides the usual. */
+    readonly also?: { readonly [name: string]: Workload.Command<Handle> }
+  }
+): Node.Kind =>
+  Node.make({ count: options.count, program: program(options), probe, commands: { ...commands, ...options.also } })

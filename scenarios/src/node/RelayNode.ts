@@ -7,6 +7,7 @@
 import { Crypto } from "@sotto/core/Crypto"
 import * as Hints from "@sotto/core/relay/Hints"
 import * as Relay from "@sotto/core/relay/Relay"
+import type { RelaySettings } from "@sotto/core/relay/RelayOptions"
 import { RelayStore, RelayStoreFailed } from "@sotto/core/relay/RelayStore"
 import type * as Files from "@sotto/simulation/Files"
 import * as Node from "@sotto/simulation/Node"
@@ -20,6 +21,7 @@ export interface Options {
   readonly seed?: (host: Node.Base, files: Files.Files) => Effect.Effect<void, unknown>
   /** What stands between the relay and its storage. */
   readonly storage?: (host: Node.Base, store: RelayStore["Service"], crypto: Crypto["Service"]) => RelayStore["Service"]
+  readonly settings?: (host: Node.Base) => RelaySettings
 }
 
 /** What commands and probes of a relay work with. */
@@ -36,7 +38,7 @@ export const program = (options: Options) => (host: Node.Host<Handle>) =>
     const crypto = yield* Services.crypto(host)
     yield* options.seed?.(host, host.files) ?? Effect.void
     const store = failing(host, yield* SimRelayStore.open(host.files, crypto))
-    const relay = yield* Relay.make().pipe(
+    const relay = yield* Relay.make(options.settings?.(host)).pipe(
       Effect.provideService(RelayStore, options.storage?.(host, store, crypto) ?? store),
       Effect.provideService(Hints.Hints, Hints.makeLocal()),
       Effect.provideService(Crypto, crypto)

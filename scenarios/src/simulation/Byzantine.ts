@@ -53,6 +53,7 @@ export const byzantine: Simulation.Simulation = Bounds.within(Simulation.make({
     custom: Lie.KINDS.map(faultOf),
     without: ["lie", "rot", "readError", "shortRead", "misdirected", "full", "restore", "evict"]
   },
+  workload: { perSecond: [0.5, 3], commandsMax: 60 },
   invariants: [...Common.invariants(), Deception.evidenceKept, Deception.deceptionNoticed],
   phases: { liveness: "3 minutes" }
 }))

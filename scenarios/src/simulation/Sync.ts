@@ -21,6 +21,7 @@ const inner = Simulation.make({
   },
   knobs: (draws) => ({ crypto: draws.chance(0.05) ? "real" : "fake" }),
   faults: { calls: Common.calls },
+  workload: { perSecond: [0.3, 4], commandsMax: 80 },
   invariants: [
     ...Common.invariants(),
     Durability.noAckedLoss,

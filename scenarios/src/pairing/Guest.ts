@@ -1,0 +1,100 @@
+/**
+ * A device that is in no space yet, and tries every offer that it hears of until one lets it in; from then on it is a
+ * device like any other. Its user mistypes now and then.
+ */
+import type { Crypto } from "@sotto/core/Crypto"
+import type { Keystore } from "@sotto/core/Keystore"
+import * as Pairing from "@sotto/core/Pairing"
+import * as Attempts from "@sotto/core/pairing/Attempts"
+import * as Sotto from "@sotto/core/Sotto"
+import type { Store } from "@sotto/core/Store"
+import type { Transport } from "@sotto/core/Transport"
+import { relayAddressFromText } from "@sotto/schema/Ticket"
+import * as Node from "@sotto/simulation/Node"
+import type { Json } from "@sotto/simulation/Scenario"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Result from "effect/Result"
+import * as ClientNode from "../node/ClientNode.ts"
+import * as Said from "../Said.ts"
+import { offerFact } from "./Invite.ts"
+
+interface Handle {
+  inside: ClientNode.Handle | undefined
+}
+
+/** Offers are numbered by commands, of which there are fewer than this. */
+const OFFERS_MAX = 64
+const LOOK_MILLIS = 200
+
+/** What the user types or scans: the code, sometimes with a wrong letter, or the ticket. */
+const sourceOf = Effect.fnUntraced(function*(offer: Json) {
+  const relay = relayAddressFromText(Said.text(offer, "relay"))
+  const scans = yield* Random.nextBoolean
+  if (scans || Result.isFailure(relay)) return { _tag: "Ticket" as const, url: Said.text(offer, "url") }
+  const code = Said.text(offer, "code")
+  const slips = (yield* Random.nextIntBetween(0, 4)) === 0
+  const at = yield* Random.nextIntBetween(0, 4)
+  return {
+    _tag: "Code" as const,
+    relay: relay.success,
+    code: slips ? code.slice(0, at) + (code[at] === "7" ? "8" : "7") + code.slice(at + 1) : code
+  }
+})
+
+const join = (host: Node.Base, offer: Json) =>
+  Effect.gen(function*() {
+    const context = yield* Effect.context<Store | Keystore | Crypto>()
+    const device = yield* Sotto.device({ label: `device label of ${host.name}` })
+    yield* Pairing.join({
+      from: yield* sourceOf(offer),
+      device,
+      onStep: (step) => Effect.sync(() => host.mark(`join: ${step._tag}`)),
+      confirm: () => Effect.map(Random.nextIntBetween(0, 10), (n) => n > 0),
+      accept: (welcome) => Effect.provideContext(Sotto.join(welcome), context)
+    })
+  })
+
+type Services = Store | Keystore | Crypto | Transport
+
+/** Tries offers, the newest first, until it is in a space. */
+const enter = (host: Node.Base): Effect.Effect<void, unknown, Services> =>
+  Effect.gen(function*() {
+    const tried = new Set<number>()
+    while ((yield* Sotto.stateOf) !== "space") {
+      let k = OFFERS_MAX
+      while (k >= 0 && (tried.has(k) || host.facts.lookup(offerFact(k)) === undefined)) k--
+      const offer = host.facts.lookup(offerFact(k))
+      if (offer === undefined) {
+        yield* Effect.sleep(LOOK_MILLIS)
+        continue
+      }
+      if ((yield* Random.nextIntBetween(0, 3)) > 0) tried.add(k)
+      yield* Effect.catch(
+        Effect.asVoid(Effect.timeoutOption(join(host, offer), "20 seconds")),
+        (error) => {
+          host.mark(`join failed: ${error._tag === "PairingFailed" ? error.reason : error._tag}`)
+          return Effect.sleep(LOOK_MILLIS)
+        }
+      )
+    }
+  }).pipe(Effect.provide(Attempts.layer))
+
+const program = (host: Node.Host<Handle>) =>
+  Effect.gen(function*() {
+    const directory = yield* ClientNode.open(host)
+    const handle: Handle = { inside: undefined }
+    host.ready(handle)
+    yield* Effect.provideContext(enter(host), directory)
+    host.mark("came in")
+    handle.inside = yield* ClientNode.start(host, directory)
+    return yield* Effect.never
+  })
+
+/** A kind of node for such devices. */
+export const make = (count: readonly [low: number, high: number]): Node.Kind =>
+  Node.make({
+    count,
+    program,
+    probe: ({ inside }: Handle) => inside === undefined ? Effect.succeed<Node.Probe>({}) : ClientNode.probe(inside)
+  })

@@ -1,0 +1,35 @@
+/**
+ * New devices come into a space while things go wrong: codes are typed wrong, offers are cancelled, refused and run out,
+ * processes die in the middle. Who was let in comes to hold what all others hold; who was not holds nothing.
+ */
+import * as Convergence from "@sotto/simulation/invariant/Convergence"
+import * as Simulation from "@sotto/simulation/Simulation"
+import * as Durability from "../invariant/durability.ts"
+import * as Secrecy from "../invariant/secrecy.ts"
+import * as ClientNode from "../node/ClientNode.ts"
+import * as RelayNode from "../node/RelayNode.ts"
+import * as Guest from "../pairing/Guest.ts"
+import { invite } from "../pairing/Invite.ts"
+import * as Prepared from "../Prepared.ts"
+import * as Bounds from "./Bounds.ts"
+import * as Common from "./Common.ts"
+
+/** The simulation, over a prepared space. */
+export const pairing: Simulation.Simulation = Bounds.within(Simulation.make({
+  name: "pairing",
+  nodes: {
+    relay: RelayNode.make({ count: [1, 1], seed: Prepared.seedRelay }),
+    client: ClientNode.make({ count: [1, 2], enter: Prepared.seedDevice, also: { invite } }),
+    guest: Guest.make([1, 2])
+  },
+  knobs: (draws) => ({ crypto: draws.chance(0.03) ? "real" : "fake" }),
+  faults: { calls: Common.calls, without: ["evict", "restore"] },
+  workload: { perSecond: [0.5, 2], commandsMax: 40 },
+  invariants: [
+    ...Common.invariants(),
+    Durability.noAckedLoss,
+    Secrecy.noFalseAccusation,
+    Convergence.make({ among: ["client", "guest"] })
+  ],
+  phases: { liveness: "3 minutes" }
+}))

@@ -1,5 +1,6 @@
 /** What members do about members. Two may do it at once, neither knowing of the other. */
 import { Crypto } from "@sotto/core/Crypto"
+import { deviceIdOf } from "@sotto/core/Device"
 import * as Membership from "@sotto/core/space/Membership"
 import * as SpaceState from "@sotto/core/space/SpaceState"
 import * as Bytes from "@sotto/schema/Bytes"
@@ -21,34 +22,50 @@ const write = Effect.fnUntraced(function*({ client, directory, identity }: Handl
   yield* client.addMember(Membership.build(crypto, membership, signer, { action, nowMillis }))
 })
 
-const Admit = Schema.Struct({ joiner: Schema.String, awayMillis: Schema.Int })
+/** Makes a device a member that asked for it, and tells it so; the second part alone where the first was done before. */
+const letIn = Effect.fnUntraced(function*(handle: Handle, joiner: string) {
+  const { client, directory, host } = handle
+  const certificate = Letters.asked(host, joiner)
+  if (certificate === undefined) return
+  const crypto = Context.get(directory, Crypto)
+  const { membership } = yield* client.state
+  const device = deviceIdOf(crypto, membership.suite, certificate.body.signing)
+  if (Membership.memberOf(membership, device) === undefined) {
+    yield* write(handle, { _tag: "AddMember", certificate, role: ROLE.admin })
+  }
+  const relays = (yield* client.relays.list).map(({ address }) => address)
+  Letters.welcome(host, joiner, SpaceState.toWelcome(crypto, yield* client.state, { relays, admin: true }))
+})
+
+/** How often the first device looks whether somebody wants in; the others look more rarely. */
+const LOOK_MILLIS = 900
+
+/** Lets in whoever asked and was not welcomed, for as long as the device runs. */
+export const attend = (handle: Handle): Effect.Effect<never, unknown> => {
+  const { host } = handle
+  const waiting = () => host.others("joiner").filter((name) => !Letters.isWelcomed(host, name))
+  return Effect.forever(Effect.andThen(
+    Effect.sleep(LOOK_MILLIS * (host.index + 1)),
+    Effect.suspend(() => Effect.forEach(waiting(), (joiner) => Effect.ignore(letIn(handle, joiner)), { discard: true }))
+  ))
+}
 
 /**
- * Lets a device in that asked for it, and tells it so. Away: the member is offline while it does, and some time after, so
- * that the device is heard of before its admission is.
+ * Lets a device in while this one is offline, and for some time after: the others hear of what it writes before they hear
+ * that it may. Whoever was welcomed before is added once more.
  */
 const admit = Workload.command({
-  weight: 4,
-  input: Admit,
+  weight: 2,
+  input: Schema.Struct({ joiner: Schema.String, awayMillis: Schema.Int }),
   draw: (draws, { nodes }) => ({
     joiner: nodes("joiner").length === 0 ? "" : draws.pick(nodes("joiner")),
-    awayMillis: draws.chance(0.5) ? draws.between(100, 8000) : 0
+    awayMillis: draws.between(100, 8000)
   }),
-  run: (handle: Handle, { awayMillis, joiner }) =>
-    Effect.gen(function*() {
-      const { client, directory, host } = handle
-      const crypto = Context.get(directory, Crypto)
-      const certificate = Letters.asked(host, joiner)
-      if (certificate === undefined) return
-      const letIn = Effect.gen(function*() {
-        yield* write(handle, { _tag: "AddMember", certificate, role: ROLE.admin })
-        const relays = (yield* client.relays.list).map(({ address }) => address)
-        Letters.welcome(host, joiner, SpaceState.toWelcome(crypto, yield* client.state, { relays, admin: true }))
-      })
-      if (awayMillis === 0) return yield* letIn
-      yield* client.pause
-      yield* Effect.ensuring(Effect.andThen(letIn, Effect.sleep(awayMillis)), client.resume)
-    })
+  run: (handle: Handle, { awayMillis, joiner }) => {
+    const { client } = handle
+    const away = Effect.andThen(letIn(handle, joiner), Effect.sleep(awayMillis))
+    return Effect.andThen(client.pause, Effect.ensuring(away, client.resume))
+  }
 })
 
 /** A device calls itself otherwise. The label holds the canary, as what people write there may be theirs alone. */
@@ -75,4 +92,21 @@ const setRole = Workload.command({
     })
 })
 
-export const commands = { admit, relabel, setRole }
+/** Takes one more relay on, which has to be sent everything. */
+const spare = Workload.command({
+  weight: 1,
+  input: Schema.Null,
+  draw: () => null,
+  run: ({ client, host, view }: Handle) =>
+    Effect.gen(function*() {
+      const address = Letters.relayOf(host, "spare")
+      if (address === undefined) return
+      const here = [...view.byId.keys()]
+      const state = yield* client.state
+      const recovery = state.genesis.body.recovery
+      yield* client.relays.add(address, { token: null, retention: { _tag: "Durable" }, recovery })
+      host.observe("spared", { ids: here })
+    })
+})
+
+export const commands = { admit, relabel, setRole, spare }

@@ -8,7 +8,6 @@ import type { SpaceState } from "@sotto/core/space/SpaceState"
 import type { RelayStatus } from "@sotto/core/Status"
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Node from "@sotto/simulation/Node"
-import type { Json } from "@sotto/simulation/Scenario"
 import type * as Workload from "@sotto/simulation/Workload"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -17,15 +16,18 @@ import * as Stream from "effect/Stream"
 import * as ClientNode from "../node/ClientNode.ts"
 
 export interface Options extends ClientNode.Options {
+  /** What goes on beside the client for as long as the device runs. */
+  readonly beside?: (handle: ClientNode.Handle) => Effect.Effect<unknown, unknown>
   readonly count: readonly [low: number, high: number]
   readonly commands: { readonly [name: string]: Workload.Command<ClientNode.Handle> }
 }
 
-const program = (options: ClientNode.Options) => (host: Node.Host<ClientNode.Handle>) =>
+const program = ({ beside, enter }: Pick<Options, "beside" | "enter">) => (host: Node.Host<ClientNode.Handle>) =>
   Effect.gen(function*() {
     const ready = yield* Deferred.make<ClientNode.Handle>()
     yield* Effect.forkScoped(Effect.flatMap(Deferred.await(ready), tellDates))
-    return yield* ClientNode.program(options)({
+    if (beside !== undefined) yield* Effect.forkScoped(Effect.flatMap(Deferred.await(ready), beside))
+    return yield* ClientNode.program({ enter })({
       ...host,
       ready: (handle) => {
         Deferred.doneUnsafe(ready, Effect.succeed(handle))
@@ -36,19 +38,22 @@ const program = (options: ClientNode.Options) => (host: Node.Host<ClientNode.Han
 
 /** In the order in which this device accepted or wrote them: when each entry is said to have been written. */
 const tellDates = ({ client, host }: ClientNode.Handle): Effect.Effect<void, unknown> =>
-  Stream.runForEach(client.entries({ live: true }), ({ device, hlc, id, own }) =>
-    Effect.sync(() =>
-      host.observe("dated", {
-        id: Bytes.toHex(id),
-        device: Bytes.toHex(device),
-        own,
-        millis: hlc.millis,
-        counter: hlc.counter
-      })
-    ))
+  Stream.runForEach(
+    client.entries({ live: true }),
+    ({ device, hlc, id, own }) =>
+      Effect.sync(() =>
+        host.observe("dated", {
+          id: Bytes.toHex(id),
+          device: Bytes.toHex(device),
+          own,
+          millis: hlc.millis,
+          counter: hlc.counter
+        })
+      )
+  )
 
 /** One line for each device that is or was a member, and the hash over all that made it so. */
-const rosterOf = (crypto: Crypto["Service"], { membership }: SpaceState): ReadonlyArray<Json> => [
+const rosterOf = (crypto: Crypto["Service"], { membership }: SpaceState): ReadonlyArray<string> => [
   Bytes.toHex(Membership.logHead(crypto, membership)),
   ...[...membership.roster.memberByHex].map(([hex, { label, removed, role }]) =>
     `${hex.slice(0, 8)} "${label}" ${role}${removed === null ? "" : " removed"}`
@@ -74,5 +79,5 @@ const probe = ({ client, directory, view }: ClientNode.Handle) =>
   })
 
 /** A kind of node for such devices. */
-export const make = ({ commands, count, enter }: Options): Node.Kind =>
-  Node.make({ count, program: program({ enter }), probe, commands })
+export const make = ({ commands, count, ...options }: Options): Node.Kind =>
+  Node.make({ count, program: program(options), probe, commands })

@@ -87,13 +87,7 @@ const lie = Workload.command({
       const victim = others[at % Math.max(1, others.length)]
       const [relay] = yield* client.relays.list
       if (victim === undefined || relay === undefined) return
-      const { address: { key }, address } = relay
-      const { epoch, readCapability, writeCapability } = currentEpoch(state)
-      const crypto = Context.get(handle.directory, Crypto)
-      const wire = yield* Wire.attach(address, { route: state.keys.routeId(key), epoch }, (capability, message) => {
-        const { secretKey } = capability === "read" ? readCapability(key) : writeCapability(key)
-        return crypto.signature.sign(secretKey, message)
-      })
+      const wire = yield* Wire.attachAsMember(Context.get(handle.directory, Crypto), state, relay.address)
       const nowMillis = yield* Clock.currentTimeMillis
       const collection = `lane of ${value}`
       const envelope = forge(handle, state, { collection, how, nowMillis, value, victim: victim.id })
@@ -103,4 +97,49 @@ const lie = Workload.command({
     })).pipe(Effect.provideContext(handle.directory), Effect.asVoid)
 })
 
-export const commands = { lie }
+/** Pushes one thing many times over without waiting for an answer. */
+const flood = Workload.command({
+  weight: 2,
+  input: Schema.String,
+  draw: (_, { canary }) => `flood ${canary}`,
+  run: (handle: ClientNode.Handle, value) =>
+    Effect.scoped(Effect.gen(function*() {
+      const { client, identity } = handle
+      const state = yield* client.state
+      const [relay] = yield* client.relays.list
+      if (relay === undefined) return
+      const wire = yield* Wire.attachAsMember(Context.get(handle.directory, Crypto), state, relay.address)
+      const nowMillis = yield* Clock.currentTimeMillis
+      const envelope = forge(handle, state, { collection: value, how: "noise", nowMillis, value, victim: identity.id })
+      for (let request = 1; request <= FLOOD; request++) {
+        yield* wire.say({ _tag: "Push", handle: wire.handle, request, envelopes: [envelope] })
+      }
+      yield* Effect.timeoutOption(Effect.forever(wire.hear), FLOOD_MILLIS)
+    })).pipe(Effect.provideContext(handle.directory), Effect.asVoid)
+})
+
+const FLOOD = 100
+const FLOOD_MILLIS = 2000
+
+/** Subscribes with credit for one page, and gives none back. */
+const starve = Workload.command({
+  weight: 2,
+  input: Schema.Null,
+  draw: () => null,
+  run: ({ client, directory, host }: ClientNode.Handle) =>
+    Effect.scoped(Effect.gen(function*() {
+      const state = yield* client.state
+      const [relay] = yield* client.relays.list
+      if (relay === undefined) return
+      const wire = yield* Wire.attachAsMember(Context.get(directory, Crypto), state, relay.address)
+      const { handle } = wire
+      yield* wire.say({ _tag: "Subscribe", handle, request: 1, after: Wire.START, lanes: [], creditBytes: 1 })
+      let pages = 0
+      yield* Effect.forever(Effect.map(wire.hear, (frames) => {
+        pages += frames.filter((frame) => frame._tag === "Deliver" && frame.placed.length > 0).length
+        if (pages > 1) host.observe("overdrawn", { pages })
+      })).pipe(Effect.timeoutOption(FLOOD_MILLIS))
+    })).pipe(Effect.provideContext(directory), Effect.asVoid)
+})
+
+export const commands = { lie, flood, starve }

@@ -5,10 +5,12 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Codec } from "@sotto/schema/Codec"
 import { type Certificate, certificateCodec } from "@sotto/schema/Device"
-import { type WelcomeBody, welcomeBodyCodec } from "@sotto/schema/Pairing"
+import { type RelayAddress, type WelcomeBody, welcomeBodyCodec } from "@sotto/schema/Pairing"
+import { relayAddressFromText } from "@sotto/schema/Ticket"
 import type * as Node from "@sotto/simulation/Node"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import { addressFact } from "../node/RelayNode.ts"
 
 const fromHex = (hex: string): Uint8Array =>
   Uint8Array.from({ length: hex.length / 2 }, (_, at) => Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16))
@@ -30,6 +32,9 @@ export const asked = (host: Node.Base, name: string): Certificate | undefined =>
 export const welcome = ({ facts }: Node.Base, name: string, body: WelcomeBody): void =>
   facts.publish(`welcome of ${name}`, Bytes.toHex(welcomeBodyCodec.encode(body)))
 
+export const isWelcomed = ({ facts }: Node.Base, name: string): boolean =>
+  facts.lookup(`welcome of ${name}`) !== undefined
+
 /** How often a device looks whether it was welcomed. */
 const LOOK_MILLIS = 100
 
@@ -49,3 +54,18 @@ export const route = (host: Node.Base): Uint8Array | undefined => {
 }
 
 export const tellRoute = ({ facts }: Node.Base, route: Uint8Array): void => facts.publish("route", Bytes.toHex(route))
+
+/** What the first relay of a kind told of where it is. */
+export const relayOf = (host: Node.Base, kind = "relay"): RelayAddress | undefined => {
+  const [name] = host.others(kind)
+  const text = name === undefined ? undefined : host.facts.lookup(addressFact(name))
+  const address = typeof text === "string" ? relayAddressFromText(text) : undefined
+  return address === undefined || Result.isFailure(address) ? undefined : address.success
+}
+
+/** Waits until the relay has told it. */
+export const relay = (host: Node.Base): Effect.Effect<RelayAddress> =>
+  Effect.suspend(() => {
+    const address = relayOf(host)
+    return address === undefined ? Effect.andThen(Effect.sleep(LOOK_MILLIS), relay(host)) : Effect.succeed(address)
+  })

@@ -5,16 +5,14 @@
 import * as Dial from "@sotto/core/channel/Dial"
 import { Crypto } from "@sotto/core/Crypto"
 import { Transport } from "@sotto/core/Transport"
-import { Epoch, RouteId } from "@sotto/schema/Id"
-import type { RelayAddress } from "@sotto/schema/Pairing"
-import { relayAddressFromText } from "@sotto/schema/Ticket"
+import { Epoch, MailboxId, RouteId } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
+import { MailboxSide } from "@sotto/schema/Relay"
 import * as Node from "@sotto/simulation/Node"
 import * as Workload from "@sotto/simulation/Workload"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { addressFact } from "../node/RelayNode.ts"
 import * as Services from "../node/Services.ts"
 import * as Letters from "./Letters.ts"
 import * as Wire from "./Wire.ts"
@@ -24,13 +22,6 @@ interface Handle {
   readonly context: Context.Context<Crypto | Transport>
 }
 
-const relayOf = (host: Node.Base): RelayAddress | undefined => {
-  const [relay] = host.others("relay")
-  const text = relay === undefined ? undefined : host.facts.lookup(addressFact(relay))
-  const address = typeof text === "string" ? relayAddressFromText(text) : undefined
-  return address === undefined || Result.isFailure(address) ? undefined : address.success
-}
-
 /** Attaches a route with proofs that are made up. */
 const knock = Workload.command({
   weight: 1,
@@ -38,7 +29,7 @@ const knock = Workload.command({
   draw: () => null,
   run: ({ context, host }: Handle) =>
     Effect.scoped(Effect.gen(function*() {
-      const address = relayOf(host)
+      const address = Letters.relayOf(host)
       const route = Letters.route(host)
       if (address === undefined || route === undefined) return
       const { random } = Context.get(context, Crypto)
@@ -58,11 +49,30 @@ const pass = Workload.command({
   draw: (draws) => draws.between(5, 12),
   run: ({ context, host }: Handle, times) =>
     Effect.gen(function*() {
-      const address = relayOf(host)
+      const address = Letters.relayOf(host)
       if (address === undefined) return
       for (let k = 0; k < times; k++) yield* Effect.ignore(Effect.scoped(Dial.dial(address)))
       host.mark("passed by")
     }).pipe(Effect.provideContext(context))
+})
+
+/** Makes a mailbox, and leaves more in it than it holds. */
+const stuff = Workload.command({
+  weight: 1,
+  input: Schema.Null,
+  draw: () => null,
+  run: ({ context, host }: Handle) =>
+    Effect.scoped(Effect.gen(function*() {
+      const address = Letters.relayOf(host)
+      if (address === undefined) return
+      const { random } = Context.get(context, Crypto)
+      const { control } = yield* Dial.dial(address)
+      const id = MailboxId.make(random(16))
+      yield* control.MailboxCreate({ id, side: MailboxSide.make(random(16)), ttlMillis: 60_000 })
+      const message = random(64)
+      for (let k = 0; k <= Limit.mailboxMessagesMax; k++) yield* control.MailboxSend({ id, message })
+      host.observe("overfull", {})
+    })).pipe(Effect.provideContext(context))
 })
 
 const program = (host: Node.Host<Handle>) =>
@@ -73,4 +83,4 @@ const program = (host: Node.Host<Handle>) =>
   })
 
 export const make = (count: readonly [low: number, high: number]): Node.Kind =>
-  Node.make({ count, program, commands: { knock, pass } })
+  Node.make({ count, program, commands: { knock, pass, stuff } })

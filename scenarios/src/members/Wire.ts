@@ -1,10 +1,10 @@
 /** A connection to a relay of somebody who does not use the client: says what it likes, and hears what is answered. */
 import * as Dial from "@sotto/core/channel/Dial"
 import type { Crypto } from "@sotto/core/Crypto"
+import { currentEpoch, type SpaceState } from "@sotto/core/space/SpaceState"
 import type { Transport } from "@sotto/core/Transport"
 import { type ClientFrame, clientFrameCodec, type RelayFrame, relayFrameCodec } from "@sotto/schema/Frame"
-import type { RouteId } from "@sotto/schema/Id"
-import { Signature } from "@sotto/schema/Id"
+import { Position, type RouteId, Signature } from "@sotto/schema/Id"
 import type { RelayAddress } from "@sotto/schema/Pairing"
 import * as Proof from "@sotto/schema/Proof"
 import type { Capability } from "@sotto/schema/Relay"
@@ -46,3 +46,20 @@ export const attach: (
     }
   }
 )
+
+/** Before everything that is in a log. */
+export const START = Position.make(0)
+
+/** As `attach`, with the keys of the space. */
+export const attachAsMember = (
+  crypto: Crypto["Service"],
+  state: SpaceState,
+  address: RelayAddress
+): Effect.Effect<Wire, unknown, Transport | Crypto | Scope.Scope> => {
+  const { epoch, readCapability, writeCapability } = currentEpoch(state)
+  const route = state.keys.routeId(address.key)
+  return attach(address, { route, epoch }, (capability, message) => {
+    const { secretKey } = capability === "read" ? readCapability(address.key) : writeCapability(address.key)
+    return crypto.signature.sign(secretKey, message)
+  })
+}

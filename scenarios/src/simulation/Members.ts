@@ -1,26 +1,94 @@
 /**
- * Who belongs, while things go wrong: devices that come in, members that change each other's roles at once, one that
- * writes in the names of others, and a stranger at the door.
+ * Who belongs, while things go wrong: devices that come in, members that change each other's roles at once, some that
+ * write in the names of others, and a stranger at the door. In the end all know the same members and the same entries.
  */
 import { Crypto } from "@sotto/core/Crypto"
 import { Keystore } from "@sotto/core/Keystore"
 import * as Directory from "@sotto/core/log/Directory"
 import { Store } from "@sotto/core/Store"
 import * as Convergence from "@sotto/simulation/invariant/Convergence"
-import * as NoDefect from "@sotto/simulation/invariant/NoDefect"
-import * as Node from "@sotto/simulation/Node"
+import type * as Node from "@sotto/simulation/Node"
 import * as Simulation from "@sotto/simulation/Simulation"
 import * as Effect from "effect/Effect"
 import * as Durability from "../invariant/durability.ts"
-import * as Entries from "../invariant/entries.ts"
+import * as Keeping from "../invariant/keeping.ts"
 import * as Membership from "../invariant/membership.ts"
+import * as Secrecy from "../invariant/secrecy.ts"
 import * as Admission from "../members/Admission.ts"
 import * as Device from "../members/Device.ts"
 import * as Insider from "../members/Insider.ts"
 import * as Joiner from "../members/Joiner.ts"
 import * as Letters from "../members/Letters.ts"
+import * as Neighbour from "../members/Neighbour.ts"
 import * as Stranger from "../members/Stranger.ts"
-import { commands } from "../node/Commands.ts"
-import * as RelayNode from "../node/RelayNode.ts"
+import * as Watched from "../members/Watched.ts"
+import { commands as usual } from "../node/Commands.ts"
 import * as Prepared from "../Prepared.ts"
-import { lossExpected } from "./Sync.ts"
+import * as Bounds from "./Bounds.ts"
+import * as Common from "./Common.ts"
+
+/** Puts the device into the prepared space; the first thing that it does there is to talk too much. */
+const enter = (host: Node.Base) =>
+  Effect.gen(function*() {
+    yield* Prepared.seedDevice(host)
+    const state = yield* Directory.readState({ crypto: yield* Crypto, keystore: yield* Keystore, store: yield* Store })
+    if (state === undefined) return
+    const { key } = yield* Letters.relay(host)
+    Letters.tellRoute(host, state.keys.routeId(key))
+  })
+
+const commands = { ...usual, ...Admission.commands }
+
+/** The clock of one device is this far ahead of all others in some seeds: what it writes has to wait there. */
+const AHEAD_MICROS = 630_000_000
+
+const inner = Simulation.make({
+  name: "members",
+  nodes: {
+    relay: Watched.make({ count: 1, seed: Prepared.seedRelay }),
+    spare: Watched.make({ count: [0, 1] }),
+    client: Device.make({
+      count: [2, 3],
+      enter,
+      beside: Admission.attend,
+      commands: { ...commands, ...Insider.commands }
+    }),
+    joiner: Joiner.make({ count: [0, 2], commands }),
+    neighbour: Neighbour.make([0, 1]),
+    stranger: Stranger.make([0, 1])
+  },
+  knobs: (draws) => ({
+    crypto: draws.chance(0.03) ? "real" : "fake",
+    limits: Watched.limits(draws),
+    ahead: draws.chance(0.15)
+  }),
+  faults: { calls: [...Common.calls, "read"] },
+  invariants: [
+    Membership.strangersKeptOut,
+    Membership.datedInOrder,
+    Membership.routesApart,
+    Keeping.sealedTight,
+    Keeping.workBounded,
+    ...Common.invariants(),
+    Durability.noAckedLoss,
+    Secrecy.noFalseAccusation,
+    Convergence.make({ among: ["client", "joiner"] }),
+    Keeping.spareHasAll
+  ],
+  phases: { liveness: "3 minutes" }
+})
+
+const bounded = Bounds.within(inner)
+
+/** The simulation, over a prepared space. */
+export const members: Simulation.Simulation = {
+  ...bounded,
+  expand: (seed, strategy) => {
+    const scenario = bounded.expand(seed, strategy)
+    if (scenario.knobs["ahead"] !== true) return scenario
+    const nodes = scenario.nodes.map((node) =>
+      node.name === "client-2" ? { ...node, clock: { ...node.clock, skewMicros: AHEAD_MICROS } } : node
+    )
+    return { ...scenario, nodes }
+  }
+}

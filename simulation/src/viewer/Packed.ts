@@ -33,12 +33,18 @@ export interface PackedRows {
   readonly values: ReadonlyArray<number>
 }
 
-/** What probes told: the texts are JSON, and equal states are one text. */
+/** What probes told, value by value: most values of a state are as they were, and each is here once. */
 export interface PackedStates {
+  /** JSON of each value. */
   readonly texts: ReadonlyArray<string>
+  readonly nodes: ReadonlyArray<string>
+  /** Keys of a state in their order, or null: the state is one value, and no object. */
+  readonly shapes: ReadonlyArray<ReadonlyArray<string> | null>
+  /** How many rows behind the state before. */
   readonly row: ReadonlyArray<number>
-  readonly node: ReadonlyArray<string>
-  readonly state: ReadonlyArray<number>
+  readonly node: ReadonlyArray<number>
+  readonly shape: ReadonlyArray<number>
+  readonly values: ReadonlyArray<number>
 }
 
 export interface Packed {
@@ -124,11 +130,24 @@ export const packRows = (rows: ReadonlyArray<Row>): PackedRows => {
 
 const packStates = (states: Report["states"]): PackedStates => {
   const texts = new Numbering()
+  const nodes = new Numbering()
+  const shapes = new Numbering()
+  const columns = { row: [0], node: [0], shape: [0], values: [0] }
+  for (const column of Object.values(columns)) column.length = 0
+  let before = 0
+  for (const { node, row, state } of states) {
+    columns.row.push(row - before)
+    before = row
+    columns.node.push(nodes.of(node))
+    const isObject = typeof state === "object" && state !== null && !Array.isArray(state)
+    columns.shape.push(shapes.of(JSON.stringify(isObject ? Object.keys(state) : null)))
+    for (const value of isObject ? Object.values(state) : [state]) columns.values.push(texts.of(JSON.stringify(value)))
+  }
   return {
-    row: states.map(({ row }) => row),
-    node: states.map(({ node }) => node),
-    state: states.map(({ state }) => texts.of(JSON.stringify(state))),
-    texts: texts.names
+    texts: texts.names,
+    nodes: nodes.names,
+    shapes: shapes.names.map((shape): ReadonlyArray<string> | null => JSON.parse(shape)),
+    ...columns
   }
 }
 

@@ -82,6 +82,11 @@ describe("the focus of a violation", () => {
     assert.strictEqual(Cone.focusOf(run, { row: 8, message: "nobody", tMicros: 9 }), 8)
   })
 
+  it("is not what a fault notes of its end", () => {
+    const run = runOf([[0, "a", "fault"], [1, "a", "x", {}, 0], [2, "a", "fault.end", {}, 0], [3, "a", "violation"]])
+    assert.strictEqual(Cone.focusOf(run, { row: 3, node: "a", message: "", tMicros: 3 }), 1)
+  })
+
   it("is of the first node that the message speaks of, when it is about none", () => {
     const run = runOf([[0, "world", "x"], [1, "client-10", "x", {}, 0], [2, "relay", "x", {}, 0], [
       3,

@@ -82,6 +82,16 @@ describe("states", () => {
     ])
   })
 
+  it("are any JSON, each as it was told", () => {
+    const told = [null, 7, "x", [1], [], {}, { a: 1 }, { b: { c: [null] }, a: 1 }, { a: 1 }, { __proto__: 1 }]
+    const states = told.map((state, row) => ({ row: row * 3, tMicros: 0, node: row % 2 === 0 ? "a" : "b", state }))
+    const at = State.stateReader(JSON.parse(JSON.stringify(pack(reportOf(lines, { states })))))
+    told.forEach((state, row) => {
+      const leaves = at(row % 2 === 0 ? "a" : "b", row * 3)?.leaves.filter(({ change }) => change !== "gone")
+      assert.deepStrictEqual(leaves?.map(({ path, value }) => [path, value]), [...State.leavesOf(state)])
+    })
+  })
+
   it("have a leaf for every kind of value", () => {
     const many = Array.from({ length: 90 }, (_, i) => i)
     const value = { a: {}, b: [], c: [{ d: "x".repeat(99) }, { id: "a:1", clock: 2 }], f: many, g: { h: null }, e: 0 }

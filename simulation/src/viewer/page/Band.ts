@@ -66,7 +66,7 @@ const turnOf = (kind: string): Turn | undefined => {
 }
 
 /** When the safety phase began, which the times of a scenario count from. */
-export const safetyBegan = (run: Run): number => {
+const safetyBegan = (run: Run): number => {
   const phase = run.kinds.indexOf("phase")
   if (phase < 0) return 0
   for (let at = 0; at < run.size; at++) {
@@ -177,7 +177,7 @@ const howCut = ({ kind }: FaultPlan): Cut["how"] | undefined =>
   kind === "partition" || kind === "offline" ? "partition" : kind === "clog" ? "clog" : undefined
 
 /** The lanes whose names are somewhere in it. */
-export const nodesOf = (fault: unknown, lanes: Lanes): ReadonlyArray<number> => {
+const nodesOf = (fault: unknown, lanes: Lanes): ReadonlyArray<number> => {
   const found = new Set<number>()
   const visit = (value: unknown): void => {
     if (typeof value === "string") {

@@ -6,7 +6,8 @@
  * 2. The chain is a part of the past.
  * 3. A row of the past is before the row in the order of cause and of its node: nothing outside could have mattered.
  */
-import { causeOf, positionOf, type Run, timeOf } from "./Run.ts"
+import { familyOf } from "./Kind.ts"
+import { causeOf, positionOf, rowsUntil, type Run } from "./Run.ts"
 
 export type Cone = Uint8Array
 
@@ -46,17 +47,24 @@ export interface Violated {
 
 /**
  * Where the story of a violation ends: its row. A check after the fact is caused by nothing; then it is the last row that
- * something caused, up to that moment, of the node that the violation is about, or of the first that it speaks of.
+ * something caused, up to that moment, of the node that the violation is about, or of the first that it speaks of. What
+ * faults note of themselves does not count.
  */
 export const focusOf = (run: Run, violation: Violated): number | undefined => {
   const at = positionOf(run, violation.row)
   if (at !== undefined && causeOf(run, at) >= 0) return at
   const index = run.nodes.indexOf(violation.node ?? named(run, violation.message) ?? "")
-  for (let next = at ?? run.size - 1; next >= 0 && index >= 0; next--) {
-    const mine = run.node[next] === index && causeOf(run, next) >= 0
-    if (mine && timeOf(run, next) <= violation.tMicros) return next
+  const last = Math.min(at ?? run.size - 1, rowsUntil(run, violation.tMicros) - 1)
+  return index < 0 ? at : lastCaused(run, index, last) ?? at
+}
+
+/** The last row of a node up to a position that something caused, and that no fault notes of itself. */
+const lastCaused = (run: Run, node: number, until: number): number | undefined => {
+  const counts = run.kinds.map((kind) => familyOf(kind) !== "fault")
+  for (let at = until; at >= 0; at--) {
+    if (run.node[at] === node && causeOf(run, at) >= 0 && counts[run.kind[at] ?? 0] === true) return at
   }
-  return at
+  return undefined
 }
 
 /** The node whose name comes first in a text. */

@@ -38,7 +38,7 @@ export interface Slice {
 }
 
 /** The rows of a frame: from a position to before a position. */
-export const sliceOf = (axis: Axis, frame: Frame): Slice => ({
+const sliceOf = (axis: Axis, frame: Frame): Slice => ({
   from: firstAt(axis.place, frame.from),
   to: firstAt(axis.place, frame.to + Number.EPSILON * Math.max(1, Math.abs(frame.to)))
 })
@@ -113,7 +113,7 @@ export const lines = (
     if (grouped.length <= LINES_DENSE_MAX || column > scene.width) {
       return { lines: grouped.slice(0, LINES_DENSE_MAX), dense: true }
     }
-    column *= 2
+    column *= Math.max(2, Math.ceil(grouped.length / LINES_DENSE_MAX))
   }
 }
 

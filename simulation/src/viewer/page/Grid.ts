@@ -10,10 +10,10 @@ const TRACK = 18
 /** When there are many. */
 const TRACK_NARROW = 14
 const TRACKS_WIDE = 4
-export const TRACKS_MAX = 8
-export const LANE_MIN = 22
-export const LANE_MAX = 104
-export const LANE_NARROW = 30
+const TRACKS_MAX = 8
+const LANE_MIN = 22
+const LANE_MAX = 104
+const LANE_NARROW = 30
 
 export interface LaneBox {
   readonly top: number

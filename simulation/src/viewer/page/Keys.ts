@@ -45,7 +45,7 @@ const page = (model: Model, direction: Step.Direction) => {
   model.moveTo(rowsUntil(run, axis.timeOfPlace(Math.max(0, Math.min(axis.length, place)))) - 1)
 }
 
-export const keys: ReadonlyArray<Key> = [
+const keys: ReadonlyArray<Key> = [
   step(["ArrowLeft"], "previous event", ({ cursor, mask, run }) => Step.event(run, mask, cursor, -1)),
   step(["ArrowRight"], "next event", ({ cursor, mask, run }) => Step.event(run, mask, cursor, 1)),
   { keys: ["Shift+ArrowLeft", "M"], says: "previous message", run: (model) => ofMessage(model, -1) },
@@ -76,7 +76,7 @@ export const keys: ReadonlyArray<Key> = [
 ]
 
 /** What a key press is called in the table: `Shift+` only for keys that have no other sign with it. */
-export const nameOf = (event: Pick<KeyboardEvent, "key" | "shiftKey">): string =>
+const nameOf = (event: Pick<KeyboardEvent, "key" | "shiftKey">): string =>
   event.shiftKey && event.key.length > 1 ? `Shift+${event.key}` : event.key
 
 /** Does what a key does. False when it does nothing. */

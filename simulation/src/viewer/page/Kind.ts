@@ -15,14 +15,15 @@ export type Family =
   | "violation"
   | "event"
 
+/** In the order in which they are drawn: what covers others comes last. */
 export const families: ReadonlyArray<Family> = [
   "message",
   "drop",
   "connection",
   "disk",
+  "fault",
   "life",
   "death",
-  "fault",
   "state",
   "code",
   "violation",

@@ -35,8 +35,8 @@ export class Model {
   cursor = 0
   reach: Reach = "all"
   mask: Cone | undefined
-  /** The row that past and chain are of. */
-  focus: number | undefined
+  /** The row that past and chain are of, unless another is chosen. */
+  readonly focus: number | undefined
   /** The node whose wire is shown. */
   wireNode: string
   private readonly listeners: Array<(parts: ReadonlySet<Part>) => void> = []
@@ -110,14 +110,19 @@ export class Model {
   /** Shows only what led to the focus, or everything again. */
   setReach(reach: Reach, focus = this.focus ?? this.cursor): void {
     this.reach = reach
-    this.focus = focus
-    this.mask = reach === "all" ? undefined : reach === "past" ? past(this.run, focus) : chain(this.run, focus)
-    if (this.mask !== undefined && this.violation !== undefined && this.violation >= focus) {
-      this.mask[this.violation] = 1
-    }
+    this.mask = reach === "all" ? undefined : this.cone(reach, focus)
     this.tell("mask", "frame")
     if (reach !== "all") this.showCone()
     this.moveTo(this.cursor)
+  }
+
+  /** The cone of the violation ends at its row, wherever the chain of its causes does. */
+  private cone(reach: "past" | "chain", focus: number): Cone {
+    const { run, violation } = this
+    const end = focus === this.focus ? violation ?? focus : focus
+    const cone = reach === "past" ? past(run, end) : chain(run, focus)
+    cone[end] = 1
+    return cone
   }
 
   /** Where the violation is that the run is about. */

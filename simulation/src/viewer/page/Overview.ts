@@ -74,6 +74,7 @@ export class Overview {
     for (const { from, to } of model.faults) context.fillRect(at(from), 0, Math.max(2, at(to) - at(from)), HEIGHT)
     const { columns, counts, most } = bars(scene)
     context.fillStyle = look.dim
+    context.globalAlpha = 0.75
     context.beginPath()
     for (let column = 0; column < columns; column++) {
       const count = counts[column] ?? 0
@@ -81,6 +82,7 @@ export class Overview {
       context.rect(column * COLUMN, HEIGHT - high, COLUMN - 1, high)
     }
     context.fill()
+    context.globalAlpha = 1
     context.fillStyle = look.bad
     model.run.packed.violations.forEach(({ tMicros }, index) => {
       const row = model.violations[index]

@@ -229,7 +229,7 @@ const stroke = (painting: Painting, group: ReadonlyArray<Line>, style: Stroke): 
 }
 
 /** Both ends of a line. What was lost at once is a short way towards where it should have gone. */
-export const ends = (
+const ends = (
   { grid }: { readonly grid: Grid },
   messages: Messages,
   { message, x0, x1 }: Line

@@ -137,10 +137,12 @@ const labels = (painting: Painting, near: ReadonlyArray<number>): void => {
   }
 }
 
-/** A message is called by its type, anything else by its kind. */
+/** A message is called by its type, a fault by its kind, anything else by the kind of the row. */
 const nameOf = (model: Model, at: number): string => {
-  const type = model.run.value(at, "type") ?? model.run.value(at, "phase")
-  return type === undefined || type === null ? kindOf(model.run, at) : String(type)
+  const kind = kindOf(model.run, at)
+  const name = model.run.value(at, kind.startsWith("fault") ? "kind" : kind === "phase" ? "phase" : "type")
+  if (typeof name !== "string") return kind
+  return kind === "fault.end" ? `${name} ends` : name
 }
 
 /** Where the violations are from left to right, each place once. */

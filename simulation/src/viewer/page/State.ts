@@ -2,7 +2,7 @@
  * What each node knew at a moment: the last probe at or before a row, leaf by leaf, and which leaves differ from the
  * probe before.
  */
-import type { Packed } from "../Packed.ts"
+import type { Packed, PackedStates } from "../Packed.ts"
 
 export interface Leaf {
   readonly path: string
@@ -18,21 +18,41 @@ export interface NodeState {
 
 /** Answers what a node last said at or before a row, by number. Undefined: nothing yet. */
 export const stateReader = (packed: Packed): (node: string, row: number) => NodeState | undefined => {
-  const { node: nodes, row: rows, state: states, texts } = packed.states
-  const byNode = new Map<string, Array<number>>()
-  nodes.forEach((node, place) => {
-    const places = byNode.get(node)
-    if (places === undefined) byNode.set(node, [place])
-    else places.push(place)
-  })
+  const { rows, states, placesOf } = open(packed.states)
   const leavesAt = (place: number | undefined): ReadonlyMap<string, string> =>
-    place === undefined ? new Map() : leavesOf(JSON.parse(texts[states[place] ?? 0] ?? "null"))
+    place === undefined ? new Map() : leavesOf(states(place))
   return (node, row) => {
-    const places = byNode.get(node) ?? []
+    const places = placesOf(node)
     const behind = upTo(places, (place) => (rows[place] ?? 0) <= row)
     const place = places[behind - 1]
     if (place === undefined) return undefined
     return { row: rows[place] ?? 0, leaves: compare(leavesAt(places[behind - 2]), leavesAt(place), behind > 1) }
+  }
+}
+
+/** The states that there are, by place: the row of each, what it was, and the places of a node. */
+const open = (packed: PackedStates) => {
+  const size = packed.row.length
+  const rows = new Uint32Array(size)
+  const offset = new Uint32Array(size)
+  const byNode = packed.nodes.map((): Array<number> => [])
+  let [row, next] = [0, 0]
+  for (let place = 0; place < size; place++) {
+    row += packed.row[place] ?? 0
+    rows[place] = row
+    offset[place] = next
+    next += packed.shapes[packed.shape[place] ?? 0]?.length ?? 1
+    byNode[packed.node[place] ?? 0]?.push(place)
+  }
+  const value = (at: number): unknown => JSON.parse(packed.texts[packed.values[at] ?? 0] ?? "null")
+  return {
+    rows,
+    states: (place: number): unknown => {
+      const keys = packed.shapes[packed.shape[place] ?? 0] ?? null
+      const from = offset[place] ?? 0
+      return keys === null ? value(from) : Object.fromEntries(keys.map((key, i) => [key, value(from + i)]))
+    },
+    placesOf: (node: string): ReadonlyArray<number> => byNode[packed.nodes.indexOf(node)] ?? []
   }
 }
 

@@ -8,7 +8,7 @@ import { causeOf, type Run } from "./Run.ts"
 export type Mask = Uint8Array | undefined
 export type Direction = 1 | -1
 
-export const shown = (mask: Mask, at: number): boolean => mask === undefined || mask[at] === 1
+const shown = (mask: Mask, at: number): boolean => mask === undefined || mask[at] === 1
 
 const seek = (run: Run, at: number, direction: Direction, wanted: (at: number) => boolean): number => {
   for (let next = at + direction; next >= 0 && next < run.size; next += direction) {

@@ -61,8 +61,14 @@ const start = (packed: Packed): void => {
   )
   Keys.listen(model, actions)
   dark.addEventListener("change", recolour)
-  new ResizeObserver(() => model.redraw()).observe(diagram.element)
   for (const part of [diagram, overview, inspector, rows]) part.drawAll()
+  const size = () => `${diagram.element.clientWidth} ${diagram.element.clientHeight}`
+  let drawn = size()
+  new ResizeObserver(() => {
+    if (size() === drawn) return
+    drawn = size()
+    model.redraw()
+  }).observe(diagram.element)
   model.onChange((parts) => {
     for (const part of [diagram, overview, inspector, rows, toolbar]) part.update(parts)
   })

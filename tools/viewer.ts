@@ -43,8 +43,10 @@ const style = async (): Promise<string> => {
 /** The text of the module. */
 export const generate = async (): Promise<string> =>
   `/** Written by \`node tools/viewer.ts\` from the modules in \`page/\`: what the file of a run is made of. */
-export const script = ${JSON.stringify(await script())}
-export const style = ${JSON.stringify(await style())}
+export const script =
+  ${JSON.stringify(await script())}
+export const style =
+  ${JSON.stringify(await style())}
 `
 
 if (import.meta.main) await writeFile(output, await generate())

@@ -80,7 +80,7 @@ const lie = Workload.command({
     value: `forged ${canary}`
   }),
   run: (handle: ClientNode.Handle, { at, how, value }) =>
-    Effect.scoped(Effect.gen(function*() {
+    Wire.using(Effect.gen(function*() {
       const { client, identity } = handle
       const state = yield* client.state
       const others = Membership.members(state.membership).filter(({ id }) => !Bytes.equals(id, identity.id))
@@ -94,7 +94,7 @@ const lie = Workload.command({
       yield* wire.say({ _tag: "Push", handle: wire.handle, request: 1, envelopes: [envelope] })
       yield* wire.hear
       handle.host.mark(`lied (${how})`)
-    })).pipe(Effect.provideContext(handle.directory), Effect.asVoid)
+    })).pipe(Effect.provideContext(handle.directory))
 })
 
 /** Pushes one thing many times over without waiting for an answer. */
@@ -103,7 +103,7 @@ const flood = Workload.command({
   input: Schema.String,
   draw: (_, { canary }) => `flood ${canary}`,
   run: (handle: ClientNode.Handle, value) =>
-    Effect.scoped(Effect.gen(function*() {
+    Wire.using(Effect.gen(function*() {
       const { client, identity } = handle
       const state = yield* client.state
       const [relay] = yield* client.relays.list
@@ -115,7 +115,7 @@ const flood = Workload.command({
         yield* wire.say({ _tag: "Push", handle: wire.handle, request, envelopes: [envelope] })
       }
       yield* Effect.timeoutOption(Effect.forever(wire.hear), FLOOD_MILLIS)
-    })).pipe(Effect.provideContext(handle.directory), Effect.asVoid)
+    })).pipe(Effect.provideContext(handle.directory))
 })
 
 const FLOOD = 100
@@ -127,7 +127,7 @@ const starve = Workload.command({
   input: Schema.Null,
   draw: () => null,
   run: ({ client, directory, host }: ClientNode.Handle) =>
-    Effect.scoped(Effect.gen(function*() {
+    Wire.using(Effect.gen(function*() {
       const state = yield* client.state
       const [relay] = yield* client.relays.list
       if (relay === undefined) return
@@ -139,7 +139,7 @@ const starve = Workload.command({
         pages += frames.filter((frame) => frame._tag === "Deliver" && frame.placed.length > 0).length
         if (pages > 1) host.observe("overdrawn", { pages })
       })).pipe(Effect.timeoutOption(FLOOD_MILLIS))
-    })).pipe(Effect.provideContext(directory), Effect.asVoid)
+    })).pipe(Effect.provideContext(directory))
 })
 
 export const commands = { lie, flood, starve }

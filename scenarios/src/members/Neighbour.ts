@@ -25,7 +25,7 @@ const listen = Workload.command({
   input: Schema.Int,
   draw: (draws) => draws.between(2000, 9000),
   run: ({ client, directory, host }: ClientNode.Handle, millis) =>
-    Effect.scoped(Effect.gen(function*() {
+    Wire.using(Effect.gen(function*() {
       const [relay] = yield* client.relays.list
       if (relay === undefined) return
       const state = yield* client.state
@@ -47,8 +47,17 @@ const listen = Workload.command({
         }
       })).pipe(Effect.timeoutOption(millis))
       host.mark(`listened in epoch ${currentEpoch(state).epoch}`)
-    })).pipe(Effect.provideContext(directory), Effect.asVoid)
+    })).pipe(Effect.provideContext(directory))
 })
 
+/** What it does in its own space is nobody's business here. */
+const program = (host: Node.Host<ClientNode.Handle>) =>
+  ClientNode.program({ enter })({
+    ...host,
+    observe: (what, data) => {
+      if (what === "bled") host.observe(what, data)
+    }
+  })
+
 export const make = (count: readonly [low: number, high: number]): Node.Kind =>
-  Node.make({ count, program: ClientNode.program({ enter }), commands: { listen } })
+  Node.make({ count, program, commands: { listen } })

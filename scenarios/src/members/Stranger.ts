@@ -28,7 +28,7 @@ const knock = Workload.command({
   input: Schema.Null,
   draw: () => null,
   run: ({ context, host }: Handle) =>
-    Effect.scoped(Effect.gen(function*() {
+    Wire.using(Effect.gen(function*() {
       const address = Letters.relayOf(host)
       const route = Letters.route(host)
       if (address === undefined || route === undefined) return
@@ -39,7 +39,7 @@ const knock = Workload.command({
         (error) => error instanceof Error && "_tag" in error && error._tag === "Unauthorized",
         () => Effect.sync(() => host.mark("kept out"))
       ).pipe(Effect.tap((wire) => Effect.sync(() => wire === undefined ? undefined : host.observe("intruded", {}))))
-    })).pipe(Effect.provideContext(context), Effect.asVoid)
+    })).pipe(Effect.provideContext(context))
 })
 
 /** Comes and goes, some times, without a word. */
@@ -48,12 +48,12 @@ const pass = Workload.command({
   input: Schema.Int,
   draw: (draws) => draws.between(5, 12),
   run: ({ context, host }: Handle, times) =>
-    Effect.gen(function*() {
+    Wire.using(Effect.gen(function*() {
       const address = Letters.relayOf(host)
       if (address === undefined) return
       for (let k = 0; k < times; k++) yield* Effect.ignore(Effect.scoped(Dial.dial(address)))
       host.mark("passed by")
-    }).pipe(Effect.provideContext(context))
+    })).pipe(Effect.provideContext(context))
 })
 
 /** Makes a mailbox, and leaves more in it than it holds. */
@@ -62,7 +62,7 @@ const stuff = Workload.command({
   input: Schema.Null,
   draw: () => null,
   run: ({ context, host }: Handle) =>
-    Effect.scoped(Effect.gen(function*() {
+    Wire.using(Effect.gen(function*() {
       const address = Letters.relayOf(host)
       if (address === undefined) return
       const { random } = Context.get(context, Crypto)

@@ -63,3 +63,12 @@ export const attachAsMember = (
     return crypto.signature.sign(secretKey, message)
   })
 }
+
+/** No command over a wire lasts longer: there is no keep-alive that would notice a dead one. */
+const LONGEST_MILLIS = 15_000
+
+/** Runs what uses a wire, and lets go of it afterwards. */
+export const using = <A, E, R>(
+  use: Effect.Effect<A, E, R | Scope.Scope>
+): Effect.Effect<void, E, Exclude<R, Scope.Scope>> =>
+  Effect.asVoid(Effect.timeoutOption(Effect.scoped(use), LONGEST_MILLIS))

@@ -80,15 +80,18 @@ const inner = Simulation.make({
 
 const bounded = Bounds.within(inner)
 
-/** The simulation, over a prepared space. */
+/**
+ * The simulation, over a prepared space. All are healed: what only the spare relay has of a device that is gone, nobody
+ * brings to the others.
+ */
 export const members: Simulation.Simulation = {
   ...bounded,
   expand: (seed, strategy) => {
     const scenario = bounded.expand(seed, strategy)
-    if (scenario.knobs["ahead"] !== true) return scenario
+    const isAhead = (name: string) => scenario.knobs["ahead"] === true && name === "client-2"
     const nodes = scenario.nodes.map((node) =>
-      node.name === "client-2" ? { ...node, clock: { ...node.clock, skewMicros: AHEAD_MICROS } } : node
+      isAhead(node.name) ? { ...node, clock: { ...node.clock, skewMicros: AHEAD_MICROS } } : node
     )
-    return { ...scenario, nodes }
+    return { ...scenario, nodes, phases: { ...scenario.phases, heal: "all" } }
   }
 }

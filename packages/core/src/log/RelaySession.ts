@@ -114,6 +114,9 @@ interface Live {
 /** Credit is given back in pieces of this size: a frame for every small page would count against the relay's limits. */
 const CREDIT_STEP_BYTES = Limit.streamCreditBytes / 4
 
+/** A relay that dies between its handshake and its answer may leave a connection that nobody ever closes. */
+const ATTACH_MILLIS = Limit.handshakeTotalMillis
+
 /** Connects, attaches and runs until it ends. */
 export const run: (
   journal: Journal,
@@ -123,7 +126,10 @@ export const run: (
   function*(journal, relay, listener) {
     const book = yield* bookOf(journal, relay)
     const line = yield* Dial.dial(book.row.address, book.row.keys ?? undefined)
-    const attachment = yield* Attach.attach(journal, relay, line)
+    const attachment = yield* Effect.timeoutOrElse(Attach.attach(journal, relay, line), {
+      duration: ATTACH_MILLIS,
+      orElse: () => Effect.fail(new RelaySilent({ millis: ATTACH_MILLIS }))
+    })
     yield* listener.events(attachment.events)
     const live: Live = {
       journal,

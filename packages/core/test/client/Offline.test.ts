@@ -9,6 +9,33 @@ import { bytes, entries, push, values } from "../kit/values.ts"
 import * as World from "../kit/World.ts"
 
 layer(World.CryptoLive)("a device without a relay in reach", (it) => {
+  it.effect("leaves a relay that falls silent between the handshake and the answer to what it was asked first", () =>
+    Effect.gen(function*() {
+      const world = yield* World.make
+      const relay = yield* world.makeRelay()
+      const a = yield* World.found(world, "a", [relay])
+      yield* a.client().settled
+      yield* a.close
+      const { routeByHex } = relay.disk
+      const dials = a.dials()
+      routeByHex.get = (hex) => {
+        Effect.runSync(a.freeze)
+        return Map.prototype.get.call(routeByHex, hex)
+      }
+      yield* a.open
+      yield* World.until("it asked", () => a.dials() === dials + 1)
+      yield* World.settle
+      Reflect.deleteProperty(routeByHex, "get")
+      yield* a.heal
+      yield* TestClock.adjust(Limit.handshakeTotalMillis - 1)
+      assert.strictEqual((yield* a.client().status.current)._tag, "Connecting")
+      yield* TestClock.adjust(1)
+      assert.strictEqual((yield* a.client().status.current).relays[0]?.failure?.tag, "RelaySilent")
+      yield* TestClock.adjust(Limit.reconnectMillisMin + Limit.reconnectJitterMillis)
+      yield* a.client().settled
+      assert.strictEqual(a.dials(), dials + 2)
+    }))
+
   it.effect("keeps what was pushed when the process dies before anything was sent", () =>
     Effect.gen(function*() {
       const world = yield* World.make

@@ -89,15 +89,28 @@ const untilCalled = (register: (run: () => void) => () => void): Effect.Effect<v
 
 const isFilled = <A>(items: ReadonlyArray<A>): items is readonly [A, ...Array<A>] => items.length > 0
 
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 /** Takes what is there, or waits for it. Only the waiting can be interrupted, so that nothing is taken and lost. */
+const taking = <A, E>(
+  restore: Restore,
+  take: () => Effect.Effect<A, E> | undefined,
+  wait: (run: () => void) => () => void
+): Effect.Effect<A, E> => {
+  const loop: Effect.Effect<A, E> = Effect.suspend(() => take() ?? Effect.andThen(restore(untilCalled(wait)), loop))
+  return loop
+}
+
 const takeWhenThere = <A, E>(
   take: () => Effect.Effect<A, E> | undefined,
   wait: (run: () => void) => () => void
-): Effect.Effect<A, E> =>
-  Effect.uninterruptibleMask((restore) => {
-    const loop: Effect.Effect<A, E> = Effect.suspend(() => take() ?? Effect.andThen(restore(untilCalled(wait)), loop))
-    return loop
-  })
+): Effect.Effect<A, E> => Effect.uninterruptibleMask((restore) => taking(restore, take, wait))
+
+/** Gets an end, whose waiting parts can be interrupted, and hands it to the scope in the same breath. */
+const acquireEnd = <E>(get: (restore: Restore) => Effect.Effect<End, E>): Effect.Effect<End, E, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.tap(get(restore), (end) => Effect.addFinalizer(() => Effect.sync(() => end.close())))
+  )
 
 /** The socket of an end. */
 export const fromEnd = (end: End): Socket => {
@@ -131,35 +144,51 @@ export const fromEnd = (end: End): Socket => {
 /** The network as a process sees it. */
 export const host = (network: Network, owner: Owner): Host => ({
   connect: (address, options) =>
-    Effect.map(
-      Effect.acquireRelease(dial(network, owner, address, options), (end) => Effect.sync(() => end.close()), {
-        interruptible: true
-      }),
-      fromEnd
-    ),
+    Effect.map(acquireEnd((restore) => dial(network, owner, address, options, restore)), fromEnd),
   listen: (address) => listen(network, owner, address),
   bind: (address, options) => bind(network, owner, address, options?.backlog ?? 1_024)
 })
 
+/**
+ * An interruption closes what was opened, also when it comes between the answer and whoever waits for it, and when a
+ * process that was paused is told of the answer after the interruption.
+ */
 const dial = (
   network: Network,
   owner: Owner,
   address: string,
-  options: { readonly stream?: boolean } | undefined
+  options: { readonly stream?: boolean } | undefined,
+  restore: Restore
 ): Effect.Effect<End, ConnectFailed> =>
-  Effect.callback<End, ConnectFailed>((resume) => {
+  Effect.suspend(() => {
     let opened: End | undefined
+    let unwanted = false
+    let answer: Effect.Effect<End, ConnectFailed> | undefined
+    let wake: () => void = () => undefined
+    const answered = (effect: Effect.Effect<End, ConnectFailed>) => {
+      answer = effect
+      wake()
+    }
     const giveUp = network.connect(owner, address, {
       open: (end) => {
         opened = end
-        resume(Effect.succeed(end))
+        if (unwanted) end.close()
+        else answered(Effect.succeed(end))
       },
-      failed: (reason: ConnectFailure) => resume(Effect.fail(new ConnectFailed({ address, reason })))
+      failed: (reason: ConnectFailure) => answered(Effect.fail(new ConnectFailed({ address, reason })))
     }, options)
-    return Effect.sync(() => {
-      giveUp()
-      opened?.close()
-    })
+    const wait = (run: () => void) => {
+      wake = run
+      return () => {
+        wake = () => undefined
+      }
+    }
+    return Effect.onInterrupt(taking(restore, () => answer, wait), () =>
+      Effect.sync(() => {
+        unwanted = true
+        giveUp()
+        opened?.close()
+      }))
   })
 
 /** Things that came and were not taken, and those who wait for one. */
@@ -172,13 +201,16 @@ class Arrivals<A> {
     this.owner = owner
   }
 
-  readonly take: Effect.Effect<A> = takeWhenThere(
-    () => {
+  readonly take: Effect.Effect<A> = Effect.uninterruptibleMask((restore) => this.takeWith(restore))
+
+  /** As `take`, inside a region that can not be interrupted but by `restore`. */
+  takeWith(restore: Restore): Effect.Effect<A> {
+    const first = () => {
       const taken = this.items.splice(0, 1)
       return isFilled(taken) ? Effect.succeed(taken[0]) : undefined
-    },
-    (run) => this.whenFilled(run)
-  )
+    }
+    return taking(restore, first, (run) => this.whenFilled(run))
+  }
 
   offer(item: A): void {
     this.items.push(item)
@@ -210,10 +242,7 @@ const listen = (network: Network, owner: Owner, address: string) =>
         })
     ),
     ({ arrivals }): Listener => ({
-      accept: Effect.map(
-        Effect.acquireRelease(arrivals.take, (end) => Effect.sync(() => end.close()), { interruptible: true }),
-        fromEnd
-      )
+      accept: Effect.map(acquireEnd((restore) => arrivals.takeWith(restore)), fromEnd)
     })
   )
 

@@ -121,7 +121,7 @@ export const make = (definition: Definition): Simulation => ({
     }
     const world = new World(definition, scenario, options)
     const states = options.trace === true ? watchStates(world) : []
-    Phases.run(world)
+    world.kernel.host.traps.during(() => Phases.run(world))
     return reportOf(world, states)
   }
 })

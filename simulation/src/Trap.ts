@@ -106,6 +106,7 @@ class Installed implements Traps {
   private readonly ground: Ground
   private readonly places = new Map<string, Escape & { count: number }>()
   private lookups = 0
+  private installed = false
   private patches: ReadonlyArray<Patch> | undefined = undefined
 
   constructor(ground: Ground, mode: Mode) {
@@ -127,9 +128,15 @@ class Installed implements Traps {
   }
 
   install(): () => void {
-    if (this.mode === "off") return () => {}
+    // Installed once for several runs, by whoever makes them.
+    if (this.mode === "off" || this.installed) return () => {}
     this.patches ??= [...AmbientTrap.patches(this.ground, this), ...DefaultTrap.patches(this.ground)]
-    return replace(this.patches)
+    const restore = replace(this.patches)
+    this.installed = true
+    return () => {
+      this.installed = false
+      restore()
+    }
   }
 
   report(subject: Subject, what: string): string {

@@ -87,10 +87,11 @@ export class Verdict {
     for (const watch of this.watches) watch.onRestarted?.()
   }
 
-  /** Something does not hold. */
+  /** Something does not hold. Said of a node once. */
   violated(violation: Pick<Violation, "invariant" | "message" | "node">): void {
     const { stage, trace } = this.court
     const { invariant, message, node } = violation
+    if (this.violations.some((before) => before.invariant === invariant && before.node === node)) return
     const row = trace.note(node ?? "", "violation", { invariant, message })
     this.violations.push({ ...violation, row, tMicros: stage.nowMicros(), phase: stage.phase })
   }

@@ -17,6 +17,9 @@ import type * as Trace from "./Trace.ts"
 import { type Stage, Verdict } from "./Verdict.ts"
 import type * as Workload from "./Workload.ts"
 
+/** A run that goes on for longer than so many events has lost its way. */
+const EVENTS_MAX = 10_000_000
+
 /** Rows by which the world speaks of itself: they say nothing of what the program does. */
 const OWN_ROWS: ReadonlySet<string> = new Set(["mark", "violation", "fault", "fault.end", "phase"])
 
@@ -54,7 +57,7 @@ export class World implements Ground {
     this.kernel = Kernel.make({
       seed: seedOf(scenario),
       fullTrace: options.trace,
-      eventsMax: options.eventsMax,
+      eventsMax: options.eventsMax ?? EVENTS_MAX,
       traps: definition.traps
     })
     const { kernel } = this

@@ -22,7 +22,7 @@ export const make = (options: Options): Invariant.Invariant => {
       onRow: ({ kind, node, tMicros }) => {
         const { phase, settledMicros } = world
         if (kind !== "send" || phase !== "liveness" || settledMicros === undefined) return
-        if (tMicros >= settledMicros + GRACE_MICROS) counts.set(node, (counts.get(node) ?? 0) + 1)
+        if (tMicros > settledMicros + GRACE_MICROS) counts.set(node, (counts.get(node) ?? 0) + 1)
       },
       onEnd: () => {
         for (const [node, count] of counts) {

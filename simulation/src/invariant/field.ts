@@ -3,9 +3,10 @@ import type { Json } from "../Scenario.ts"
 
 /** A field of an object, or undefined. */
 export const field = (data: Json, name: string): Json | undefined =>
+  isRecord(data) && Object.hasOwn(data, name) ? data[name] : undefined
+
+const isRecord = (data: Json): data is { readonly [name: string]: Json } =>
   typeof data === "object" && data !== null && !Array.isArray(data)
-    ? new Map(Object.entries(data)).get(name)
-    : undefined
 
 /** A field as text: strings as they are, the rest as JSON. */
 export const textField = (data: Json, name: string): string => {

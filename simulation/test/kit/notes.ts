@@ -72,10 +72,7 @@ export class Table {
 }
 
 /** What a write answers: its id, and how much of everybody its author knew. */
-export interface Written {
-  readonly id: string
-  readonly knew: { readonly [author: string]: number }
-}
+export type Written = { readonly id: string; readonly knew: { readonly [author: string]: number } }
 
 export interface Notes {
   readonly table: Table
@@ -198,5 +195,6 @@ export const simulation = (bug?: Bug, options: Partial<Simulation.Definition> = 
     faults: { calls: ["gossip"] },
     invariants,
     link: { mtuBytes: 65_000 },
+    phases: { offline: "20 minutes" },
     ...options
   })

@@ -59,7 +59,7 @@ const node = (self: number, nodes: number, inbox: Queue.Queue<Message>, send: Se
       count()
       return ping ? send(self, from, false) : Effect.void
     })))
-    yield* Effect.forever(Effect.flatMap(Effect.sleep(beat), () => {
+    return yield* Effect.forever(Effect.flatMap(Effect.sleep(beat), () => {
       count()
       return send(self, (self + 1) % nodes, true)
     }))
@@ -82,7 +82,7 @@ const startKernel = (nodes: number, beat: number, pinged: Pinged): Kernel.Kernel
       program: Effect.gen(function*() {
         const inbox = yield* Queue.unbounded<Message>()
         inboxes[self] = inbox
-        yield* node(self, nodes, inbox, send, () => pinged.happenings++, beat)
+        return yield* node(self, nodes, inbox, send, () => pinged.happenings++, beat)
       })
     })
   }

@@ -122,7 +122,7 @@ describe("crash", () => {
         yield* waits("deferred", Deferred.await(deferred))
         yield* waits("queue", Queue.take(queue))
         yield* waits("timer", Effect.sleep("2 seconds"))
-        yield* Effect.never
+        return yield* Effect.never
       })
     )
     kernel.run({ micros: 1_000_000 })
@@ -152,7 +152,7 @@ describe("crash", () => {
         yield* Effect.addFinalizer(() => Effect.sync(() => log.push("final")))
         yield* Effect.sleep("1 second")
         log.push("before")
-        yield* Effect.suspend(() => process.die)
+        return yield* Effect.suspend(() => process.die)
         log.push("after")
       }).pipe(Effect.scoped)
     )
@@ -197,7 +197,7 @@ describe("pause", () => {
           wake = () => resume(Effect.void)
         })
         yield* at("callback")
-        yield* Effect.never
+        return yield* Effect.never
       })
     )
     kernel.schedule(30_000, () => wake())

@@ -268,7 +268,7 @@ describe("ambient timers of a paused process", () => {
       program: Effect.gen(function*() {
         setTimeout(() => say("timeout"), 20)
         yield* Effect.forkChild(Effect.andThen(Effect.sleep("10 millis"), Effect.sync(() => say("sleep"))))
-        yield* Effect.never
+        return yield* Effect.never
       })
     })
     kernel.run({ micros: 1_000 })

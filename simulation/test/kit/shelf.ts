@@ -68,7 +68,7 @@ const relay = Node.make({
       const listener = yield* host.network.listen(host.name)
       yield* Effect.forkScoped(Effect.forever(write))
       host.ready({ ids })
-      yield* Effect.forever(Effect.flatMap(listener.accept, (socket) => Effect.forkScoped(serve(socket))))
+      return yield* Effect.forever(Effect.flatMap(listener.accept, (socket) => Effect.forkScoped(serve(socket))))
     })
 })
 
@@ -91,7 +91,7 @@ const client = Node.make({
       const attached = Effect.scoped(Effect.gen(function*() {
         socket = yield* host.network.connect("relay")
         yield* tell(socket, "hello", [...ids])
-        yield* listen(socket, (message) =>
+        return yield* listen(socket, (message) =>
           Effect.sync(() => {
             for (const id of message.ids) (message.kind === "ack" ? acked : ids).add(id)
           }))
@@ -109,7 +109,7 @@ const client = Node.make({
         socket = undefined
       })
       host.ready({ ids, put })
-      yield* Effect.forever(
+      return yield* Effect.forever(
         Effect.ignore(attached).pipe(Effect.andThen(detached), Effect.andThen(Effect.sleep("250 millis")))
       )
     })

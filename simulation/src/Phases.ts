@@ -82,6 +82,8 @@ const liveness = (world: World): void => {
   world.enter("liveness")
   settle(world)
   if (!world.isOver()) world.pass(world.verdict.restMicros)
+  // What was on its way from the dead may have come meanwhile.
+  if (!world.isOver()) askAll(world)
   if (!world.isOver()) world.verdict.end()
   if (!world.isOver()) complain(world, "rest", "does not come to rest")
 }

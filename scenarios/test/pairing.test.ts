@@ -1,0 +1,5 @@
+import { pairing } from "@sotto/scenarios/simulation/Pairing"
+import { it } from "vitest"
+import { runSeeds } from "./kit/seeds.ts"
+
+it("holds in 1 to 400", { timeout: 300_000 }, () => runSeeds(pairing, 1, 400))

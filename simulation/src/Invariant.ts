@@ -106,3 +106,16 @@ export const make = (
   begin: (world: World) => Watch,
   options: { readonly excusable?: boolean } = {}
 ): Invariant => ({ name, excusable: options.excusable ?? false, begin })
+
+/** A field of what a program said; undefined when it is not there. */
+export const field = (data: Json, name: string): Json | undefined =>
+  isRecord(data) && Object.hasOwn(data, name) ? data[name] : undefined
+
+/** A field of what a program said, as text: strings as they are, the rest as JSON. */
+export const textField = (data: Json, name: string): string => {
+  const value = field(data, name)
+  return typeof value === "string" ? value : JSON.stringify(value ?? null)
+}
+
+const isRecord = (data: Json): data is { readonly [name: string]: Json } =>
+  typeof data === "object" && data !== null && !Array.isArray(data)

@@ -5,7 +5,6 @@
  * destroyed what the node knew.
  */
 import * as Invariant from "../Invariant.ts"
-import { field, textField } from "./field.ts"
 
 export const make = (): Invariant.Invariant =>
   Invariant.make("at most once", (world) => {
@@ -13,9 +12,9 @@ export const make = (): Invariant.Invariant =>
     return {
       onObservation: ({ data, incarnation, node, what }) => {
         if (what !== "apply") return
-        const id = textField(data, "id")
+        const id = Invariant.textField(data, "id")
         const losses = world.nodes.find(({ name }) => name === node)?.losses ?? 0
-        const life = field(data, "durable") === true ? `loss ${losses}` : `life ${incarnation}`
+        const life = Invariant.field(data, "durable") === true ? `loss ${losses}` : `life ${incarnation}`
         const key = JSON.stringify([node, life, id])
         if (applied.has(key)) world.violated(`${id} takes effect twice`, node)
         applied.add(key)

@@ -3,7 +3,6 @@
  * nodes say `observe("accept", { id, author, content })` when they take something over; `content` may be absent.
  */
 import * as Invariant from "../Invariant.ts"
-import { textField } from "./field.ts"
 
 export const make = (): Invariant.Invariant =>
   Invariant.make("authenticity", (world) => {
@@ -11,8 +10,8 @@ export const make = (): Invariant.Invariant =>
     return {
       onObservation: ({ data, node, what }) => {
         if (what !== "author" && what !== "accept") return
-        const [id, author] = [textField(data, "id"), textField(data, "author")]
-        const key = JSON.stringify([id, author, textField(data, "content")])
+        const [id, author] = [Invariant.textField(data, "id"), Invariant.textField(data, "author")]
+        const key = JSON.stringify([id, author, Invariant.textField(data, "content")])
         if (what === "author") written.add(key)
         else if (!written.has(key)) world.violated(`accepts ${id} as of ${author}, who did not write it so`, node)
       }

@@ -4,7 +4,6 @@
  * Inboxes are what programs say by `observe("inbox", { name, size })`.
  */
 import * as Invariant from "../Invariant.ts"
-import { field, textField } from "./field.ts"
 
 const SECOND_MICROS = 1_000_000
 /** A disk is looked at after so many changes. */
@@ -53,8 +52,8 @@ export const store = (
 export const inbox = (options: { readonly size: number }): Invariant.Invariant =>
   Invariant.make("bounded inbox", (world) => ({
     onObservation: ({ data, node, what }) => {
-      const size = what === "inbox" ? field(data, "size") : undefined
+      const size = what === "inbox" ? Invariant.field(data, "size") : undefined
       if (typeof size !== "number" || size <= options.size) return
-      world.violated(`has ${size} in its inbox ${textField(data, "name")}, more than ${options.size}`, node)
+      world.violated(`has ${size} in its inbox ${Invariant.textField(data, "name")}, more than ${options.size}`, node)
     }
   }))

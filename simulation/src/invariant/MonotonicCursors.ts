@@ -3,7 +3,6 @@
  * to be durable does not go back in a restart either, unless a fault destroyed something of the node.
  */
 import * as Invariant from "../Invariant.ts"
-import { field, textField } from "./field.ts"
 
 export const make = (): Invariant.Invariant =>
   Invariant.make("monotonic cursors", (world) => {
@@ -11,11 +10,11 @@ export const make = (): Invariant.Invariant =>
     return {
       onObservation: ({ data, incarnation, node, what }) => {
         if (what !== "cursor") return
-        const value = field(data, "value")
+        const value = Invariant.field(data, "value")
         if (typeof value !== "number") return
-        const name = textField(data, "name")
+        const name = Invariant.textField(data, "name")
         const losses = world.nodes.find((view) => view.name === node)?.losses ?? 0
-        const life = field(data, "durable") === true ? `loss ${losses}` : `life ${incarnation}`
+        const life = Invariant.field(data, "durable") === true ? `loss ${losses}` : `life ${incarnation}`
         const place = JSON.stringify([node, life, name])
         const before = valueByPlace.get(place)
         if (before !== undefined && value < before) {

@@ -3,7 +3,6 @@
  * again is no reuse. Holds whatever faults destroy: a restored backup is where nonces are used again.
  */
 import * as Invariant from "../Invariant.ts"
-import { textField } from "./field.ts"
 
 export const make = (): Invariant.Invariant =>
   Invariant.make("no nonce reuse", (world) => {
@@ -11,9 +10,9 @@ export const make = (): Invariant.Invariant =>
     return {
       onObservation: ({ data, node, what }) => {
         if (what !== "nonce") return
-        const [key, nonce] = [textField(data, "key"), textField(data, "nonce")]
+        const [key, nonce] = [Invariant.textField(data, "key"), Invariant.textField(data, "nonce")]
         const place = JSON.stringify([key, nonce])
-        const message = textField(data, "message")
+        const message = Invariant.textField(data, "message")
         const before = messageByPlace.get(place)
         if (before !== undefined && before !== message) {
           world.violated(`nonce ${nonce} is used with key ${key} for two messages`, node)

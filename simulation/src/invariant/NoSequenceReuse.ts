@@ -6,7 +6,6 @@
  * for one that does not claim to, say `afterLoss: "allowed"`.
  */
 import * as Invariant from "../Invariant.ts"
-import { textField } from "./field.ts"
 
 export interface Options {
   /** `forbidden` unless said otherwise. */
@@ -19,9 +18,9 @@ export const make = (options: Options = {}): Invariant.Invariant =>
     return {
       onObservation: ({ data, node, what }) => {
         if (what !== "sequence") return
-        const [author, number] = [textField(data, "author"), textField(data, "number")]
+        const [author, number] = [Invariant.textField(data, "author"), Invariant.textField(data, "number")]
         const place = JSON.stringify([author, number])
-        const content = textField(data, "content")
+        const content = Invariant.textField(data, "content")
         const before = contentByPlace.get(place)
         if (before !== undefined && before !== content) {
           world.violated(`number ${number} of ${author} stands for two contents`, node)

@@ -1,6 +1,5 @@
 /** An id is given once: programs say `observe("id", { id })` when they give one, whoever and wherever they are. */
 import * as Invariant from "../Invariant.ts"
-import { textField } from "./field.ts"
 
 export const make = (): Invariant.Invariant =>
   Invariant.make("unique ids", (world) => {
@@ -8,7 +7,7 @@ export const make = (): Invariant.Invariant =>
     return {
       onObservation: ({ data, node, what }) => {
         if (what !== "id") return
-        const id = textField(data, "id")
+        const id = Invariant.textField(data, "id")
         const other = nodeById.get(id)
         if (other !== undefined) world.violated(`the id ${id} was given before, by ${other}`, node)
         nodeById.set(id, node)

@@ -185,7 +185,7 @@ const program = (host: Node.Host<Notes>, bug: Bug | undefined) =>
     yield* Effect.forkScoped(Effect.forever(gossip))
     if (bug === "leaves a connection open") yield* Effect.forkDetach(Effect.never.pipe(Effect.withSpan("left open")))
     host.ready({ table, write })
-    yield* listen
+    return yield* listen
   })
 
 export const simulation = (bug?: Bug, options: Partial<Simulation.Definition> = {}): Simulation.Simulation =>

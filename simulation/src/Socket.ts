@@ -178,7 +178,8 @@ const dial = (
       failed: (reason: ConnectFailure) => answered(Effect.fail(new ConnectFailed({ address, reason })))
     }, options)
     const wait = (run: () => void) => {
-      wake = run
+      if (answer === undefined) wake = run
+      else run()
       return () => {
         wake = () => undefined
       }
@@ -217,7 +218,12 @@ class Arrivals<A> {
     for (const taker of this.takers.splice(0)) enter(this.owner, taker)
   }
 
+  /** At once when something came between the look and the wait. */
   private whenFilled(run: () => void): () => void {
+    if (this.items.length > 0) {
+      run()
+      return () => undefined
+    }
     this.takers.push(run)
     return () => {
       const at = this.takers.indexOf(run)

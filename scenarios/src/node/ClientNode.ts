@@ -16,7 +16,7 @@ import type * as Workload from "@sotto/simulation/Workload"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { commands } from "./Commands.ts"
 import * as Services from "./Services.ts"
@@ -128,24 +128,13 @@ const accuse = (host: Node.Base, relay: string, all: ReadonlyArray<RelayMisbehav
 }
 
 const hear = (host: Node.Base, event: ClientEvent, resets: Queue.Queue<void>): void => {
-  switch (event._tag) {
-    case "CaughtUp":
-      return host.observe("cursor", { relay: Bytes.toHex(event.relay), position: event.position })
-    case "RelayReset":
-      return host.observe("reset", { relay: Bytes.toHex(event.relay) })
-    case "Restored":
-    case "Retracted":
-      host.mark(event._tag)
-      Queue.offerUnsafe(resets, undefined)
-      return
-    case "Gap":
-      return host.observe("gap", { relay: Bytes.toHex(event.relay), from: event.from, to: event.to })
-    case "Connected":
-    case "Disconnected":
-      return
-    default:
-      return host.mark(event._tag)
-  }
+  if (event._tag === "CaughtUp") {
+    host.observe("cursor", { relay: Bytes.toHex(event.relay), position: event.position })
+  } else if (event._tag === "RelayReset") host.observe("reset", { relay: Bytes.toHex(event.relay) })
+  else if (event._tag === "Gap") {
+    host.observe("gap", { relay: Bytes.toHex(event.relay), from: event.from, to: event.to })
+  } else if (event._tag !== "Connected" && event._tag !== "Disconnected") host.mark(event._tag)
+  if (event._tag === "Restored" || event._tag === "Retracted") Queue.offerUnsafe(resets, undefined)
 }
 
 /** What a device waits for; undefined when it is at rest. */

@@ -70,12 +70,12 @@ const enter = (host: Node.Base): Effect.Effect<void, unknown, Services> =>
         continue
       }
       if ((yield* Random.nextIntBetween(0, 3)) > 0) tried.add(k)
-      yield* Effect.catch(
-        Effect.asVoid(Effect.timeoutOption(join(host, offer), "20 seconds")),
-        (error) => {
+      yield* Effect.timeoutOption(join(host, offer), "20 seconds").pipe(
+        Effect.asVoid,
+        Effect.catch((error) => {
           host.mark(`join failed: ${error._tag === "PairingFailed" ? error.reason : error._tag}`)
           return Effect.sleep(LOOK_MILLIS)
-        }
+        })
       )
     }
   }).pipe(Effect.provide(Attempts.layer))

@@ -9,7 +9,7 @@
 import type { Draws } from "./Seed.ts"
 
 /** How every canary begins. */
-export const PREFIX = "kanari"
+const PREFIX = "kanari"
 
 const SYMBOLS = "0123456789abcdefghjkmnpqrstvwxyz"
 const SYMBOLS_COUNT = 10

@@ -25,7 +25,7 @@ const AFTERMATH_MICROS = 2_000_000
 const DISK_KINDS = ["append", "write", "read", "truncate", "rename", "remove", "sync", "syncDirectory"] as const
 
 /** The pairs that a fault means. */
-export const pairsOf = (between: Between): Pairs => {
+const pairsOf = (between: Between): Pairs => {
   switch (between.shape) {
     case "everywhere":
       return Partition.everywhere

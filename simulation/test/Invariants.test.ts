@@ -320,7 +320,7 @@ describe("what crosses the network, and what is written down", () => {
       program: (host) =>
         Effect.gen(function*() {
           host.ready(undefined)
-          return yield* Effect.fail(new Error(`can not open ${CANARY}`))
+          return yield* Effect.fail(`can not open ${CANARY}`)
         })
     })
     assert.deepStrictEqual(broken(run(failing)), ["no plaintext"])

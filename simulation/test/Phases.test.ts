@@ -109,13 +109,13 @@ describe("a world that does not get on", () => {
       program: (host: Node.Host) =>
         Effect.gen(function*() {
           host.ready(undefined)
-          if (host.incarnation > 0) return yield* Effect.fail(new Error("the file is broken"))
+          if (host.incarnation > 0) return yield* Effect.fail("the file is broken")
           return yield* Effect.never
         })
     })
     const crash = { kind: "crash", atMicros: 1, downMicros: 1, disk: { kind: "all" }, notice: "reset" } as const
     const report = tiny({ nodes: { failing }, scheduled: [{ ...crash, node: "failing" }] })
-    assert.strictEqual(report.stuck[0]?.waits, "a start without \"Error: the file is broken\"")
+    assert.strictEqual(report.stuck[0]?.waits, "a start without \"the file is broken\"")
   })
 
   it("names a process that does not stop", () => {
@@ -183,7 +183,7 @@ describe("commands", () => {
           ...none,
           run: (name: string, _, { history }) => Effect.succeed([name, history.length])
         }),
-        fail: Workload.command({ ...none, run: (_: string) => Effect.fail(new Error("no")) }),
+        fail: Workload.command({ ...none, run: (_: string) => Effect.fail("no") }),
         wait: Workload.command({ ...none, run: (_: string) => Effect.sleep("2 seconds") })
       }
     })
@@ -201,7 +201,7 @@ describe("commands", () => {
   it("answer, fail, are lost with their process, or reach nobody", () => {
     assert.deepStrictEqual(recorded(), [
       ["echo", "ok", ["server", 1]],
-      ["fail", "failed", "Error: no"],
+      ["fail", "failed", "no"],
       ["echo", "ok", ["server", 4]],
       ["wait", "ok", undefined]
     ])

@@ -33,15 +33,15 @@ export type Bug = typeof bugs[number]
 
 const Op = Schema.Struct({
   author: Schema.String,
-  number: Schema.Number,
-  clock: Schema.Number,
+  number: Schema.Finite,
+  clock: Schema.Finite,
   key: Schema.String,
   sealed: Schema.String
 })
 type Op = typeof Op.Type
 
 const Message = Schema.fromJsonString(
-  Schema.Struct({ kind: Schema.String, have: Schema.Record(Schema.String, Schema.Number), ops: Schema.Array(Op) })
+  Schema.Struct({ kind: Schema.String, have: Schema.Record(Schema.String, Schema.Finite), ops: Schema.Array(Op) })
 )
 type Message = typeof Message.Type
 

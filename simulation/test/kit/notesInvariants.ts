@@ -19,11 +19,11 @@ import type * as Workload from "../../src/Workload.ts"
 
 const State = Schema.Struct({
   notes: Schema.Record(Schema.String, Schema.String),
-  ops: Schema.Array(Schema.Struct({ id: Schema.String, clock: Schema.Number, key: Schema.String }))
+  ops: Schema.Array(Schema.Struct({ id: Schema.String, clock: Schema.Finite, key: Schema.String }))
 })
 const toState = Schema.decodeUnknownSync(State)
 
-const Written = Schema.Struct({ id: Schema.String, knew: Schema.Record(Schema.String, Schema.Number) })
+const Written = Schema.Struct({ id: Schema.String, knew: Schema.Record(Schema.String, Schema.Finite) })
 const toWritten = Schema.decodeUnknownSync(Written)
 
 const Input = Schema.Struct({ key: Schema.String })

@@ -77,6 +77,8 @@ export interface Watch {
   readonly onCrossing?: (crossing: Crossing) => void
   readonly onRow?: (row: Trace.Row) => void
   readonly onExit?: (exited: Exited) => void
+  /** A fiber of a node died of a defect, whether or not somebody awaits it. */
+  readonly onDefect?: (node: string, message: string) => void
   /** A command ended. */
   readonly onCommand?: (entry: Workload.Entry) => void
   /** A phase begins. */

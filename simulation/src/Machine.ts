@@ -46,6 +46,8 @@ export interface Ground {
   /** False: the call fails. */
   readonly attempted: (machine: Machine, call: string) => boolean
   readonly ended: (machine: Machine, ending: Ending) => void
+  /** A fiber died of a defect. Undefined: nobody wants to know. */
+  readonly defect: ((machine: Machine, message: string) => void) | undefined
   /** The process of the machine is gone, however it went. */
   readonly left: (machine: Machine) => void
   /** A device got a disk. */
@@ -140,6 +142,7 @@ export class Machine {
     }
     const life = this.kind.begin(this.base(owner, incarnation), () => kernel.trace.note(this.name, "ready"))
     const tape = scenario.tapes?.[incarnation === 0 ? this.name : `${this.name}#${incarnation}`]
+    const { defect } = this.ground
     const process = Process.start(kernel, {
       node: this.name,
       incarnation,
@@ -148,7 +151,8 @@ export class Machine {
       clock: this.clock,
       policy: tape === undefined ? this.plan.policy : { kind: "replay", tape },
       preemption: this.plan.preemption,
-      record: this.ground.record
+      record: this.ground.record,
+      onDefect: defect === undefined ? undefined : (cause) => defect(this, messageOf(cause))
     })
     holder.process = process
     this.owner = owner

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
+import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
 import * as EffectScheduler from "effect/Scheduler"
 import * as Tracer from "effect/Tracer"
@@ -39,6 +40,8 @@ export interface Options<A, E, R> {
   readonly clock?: VirtualClock.VirtualClock | undefined
   readonly policy?: Scheduler.Policy | undefined
   readonly preemption?: Preemption.Preemption | undefined
+  /** Told of every fiber of the process that dies of a defect, whether or not somebody awaits it. */
+  readonly onDefect?: ((cause: Cause.Cause<unknown>) => void) | undefined
   /** Writes down where the schedule left first-in-first-out (`tape`). */
   readonly record?: boolean | undefined
 }
@@ -147,7 +150,8 @@ class Incarnation<A, E, R> implements Process<A, E, R> {
     this.telemetry = Telemetry.make({ recorder: kernel.trace, node, number })
     this.tracer = this.telemetry.tracer
     this.logger = this.telemetry.logger
-    this.context = this.provide(options.context, draws("entropy"))
+    const context = options.onDefect === undefined ? options.context : watched(options.context, options.onDefect)
+    this.context = this.provide(context, draws("entropy"))
     kernel.host.scheduleFor(this, 0, () => this.boot(options.program))
   }
 
@@ -289,6 +293,15 @@ class Calling<A, E> implements Call<A, E> {
     for (const observe of this.observers) observe(exit)
   }
 }
+
+/** Effect tells what becomes of each fiber to the service that counts them. */
+const watched = <R>(context: Context.Context<R>, onDefect: (cause: Cause.Cause<unknown>) => void): Context.Context<R> =>
+  Context.add(context, Metric.FiberRuntimeMetrics, {
+    recordFiberStart: () => undefined,
+    recordFiberEnd: (_, exit) => {
+      if (exit._tag === "Failure" && Cause.hasDies(exit.cause)) onDefect(exit.cause)
+    }
+  })
 
 const randomOf = (draws: Seed.Draws): Random.Random => ({
   nextDoubleUnsafe: () => draws.unit(),

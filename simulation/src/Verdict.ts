@@ -40,6 +40,11 @@ export class Verdict {
     return this.crossingWatchers.length > 0
   }
 
+  /** Whether anybody wants to know of fibers that die of a defect. */
+  get watchesDefects(): boolean {
+    return this.watches.some(({ onDefect }) => onDefect !== undefined)
+  }
+
   /** For how long the world has to be seen at rest. */
   get restMicros(): number {
     return Math.max(0, ...this.watches.map((watch) => watch.restMicros ?? 0))
@@ -63,6 +68,10 @@ export class Verdict {
 
   exited(exited: Invariant.Exited): void {
     for (const watch of this.watches) watch.onExit?.(exited)
+  }
+
+  defect(node: string, message: string): void {
+    for (const watch of this.watches) watch.onDefect?.(node, message)
   }
 
   phase(phase: Phase): void {

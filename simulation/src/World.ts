@@ -164,6 +164,11 @@ export class World implements Ground {
     this.verdict.exited({ node: machine.name, ...ending })
   }
 
+  get defect(): Ground["defect"] {
+    const { verdict } = this
+    return verdict.watchesDefects ? ({ name }, message) => verdict.defect(name, message) : undefined
+  }
+
   readonly left = (machine: Machine): void => this.history.lose(machine.name)
 
   readonly equipped = (machine: Machine): void => {

@@ -11,7 +11,6 @@ import * as MetadataBudget from "../src/invariant/MetadataBudget.ts"
 import * as ModelAgreement from "../src/invariant/ModelAgreement.ts"
 import * as MonotonicCursors from "../src/invariant/MonotonicCursors.ts"
 import * as NoAckedLoss from "../src/invariant/NoAckedLoss.ts"
-import * as NoDefect from "../src/invariant/NoDefect.ts"
 import * as NoNonceReuse from "../src/invariant/NoNonceReuse.ts"
 import * as NoPlaintext from "../src/invariant/NoPlaintext.ts"
 import * as NoSequenceReuse from "../src/invariant/NoSequenceReuse.ts"
@@ -383,49 +382,5 @@ describe("what crosses the network, and what is written down", () => {
       })
     assert.deepStrictEqual(broken(run(50)), [])
     assert.deepStrictEqual(broken(run(100)), ["bounded store"])
-  })
-})
-
-describe("no defect", () => {
-  const run = (
-    program: (host: Node.Host) => Effect.Effect<unknown, unknown>,
-    scheduled: Parameters<typeof tiny>[0]["scheduled"] = []
-  ) => tiny({ invariants: [NoDefect.make()], scheduled, nodes: { peer: Node.make({ program }) } }).violations
-
-  const ready = (host: Node.Host) => Effect.sync(() => host.ready(undefined))
-
-  it("is silent about programs that come to their end, and about those that are crashed", () => {
-    assert.deepStrictEqual(run(ready), [])
-    assert.deepStrictEqual(run((host) => Effect.andThen(ready(host), Effect.never), [crashOf("peer")]), [])
-  })
-
-  it("names a defect, and an error that nobody handles", () => {
-    assert.include(
-      run((host) => Effect.andThen(ready(host), Effect.die(new Error("oh"))))[0]?.message,
-      "defect: Error: oh"
-    )
-    assert.include(run((host) => Effect.andThen(ready(host), Effect.fail("oh")))[0]?.message, "nobody handles: oh")
-  })
-
-  it("lets programs fail of a fault that they may fail of", () => {
-    const append = (host: Node.Host) =>
-      Effect.gen(function*() {
-        host.ready(undefined)
-        yield* Effect.sleep("1 second")
-        yield* host.files.append("file", encode("x"))
-        return yield* Effect.never
-      })
-    const point = { at: "disk", operation: "append", phase: "before", k: 0 } as const
-    assert.deepStrictEqual(run(append, [{ kind: "error", node: "peer", point, reason: "unavailable" }]), [])
-  })
-
-  it("names what a program still has when it was stopped", () => {
-    const leave = (host: Node.Host) =>
-      Effect.gen(function*() {
-        host.ready(undefined)
-        yield* Effect.forkDetach(Effect.withSpan(Effect.never, "forgotten"))
-        return yield* Effect.never
-      })
-    assert.include(run(leave)[0]?.message, "was stopped, and still had span forgotten")
   })
 })

@@ -3,12 +3,20 @@
  *
  * 1. No process, and no command, ends by a defect.
  * 2. No process ends by an error, unless a fault that programs may fail of had touched it, or data could not survive.
- * 3. A process that was stopped gracefully has closed its connections, listeners and spans.
+ * 3. With `fibers`, no fiber dies of a defect, not even one that nobody awaits, or whose defect somebody caught.
+ * 4. A process that was stopped gracefully has closed its connections, listeners and spans.
  */
 import * as Invariant from "../Invariant.ts"
 
-export const make = (): Invariant.Invariant =>
+export interface Options {
+  readonly fibers?: boolean
+}
+
+export const make = (options: Options = {}): Invariant.Invariant =>
   Invariant.make("no defect", (world) => ({
+    ...(options.fibers === true
+      ? { onDefect: (node: string, message: string) => world.violated(`a fiber dies of a defect: ${message}`, node) }
+      : {}),
     onExit: ({ defect, excused, failed, message, node }) => {
       if (defect) world.violated(`dies of a defect: ${message}`, node)
       else if (failed && !excused && world.lossExpected.length === 0) {

@@ -69,7 +69,7 @@ export const invariants: ReadonlyArray<Invariant> = [
   NoNonceReuse.make(),
   MonotonicCursors.make(),
   NoPlaintext.make(),
-  NoDefect.make(),
+  NoDefect.make({ fibers: true }),
   Bounded.messages({ perNodePerSecond: 400 }),
   Bounded.store({ bytes: 1_000_000 }),
   Quiescence.make({ messagesPerNodePerSecond: 10 }),

@@ -28,6 +28,99 @@ export const sealedTight = Invariant.make("sealedTight", (world) => ({
   }
 }))
 
+/** A relay that lost nothing keeps an envelope once, however often it is sent. */
+export const keptOnce = Invariant.make("keptOnce", (world) => {
+  const kept = new Set<string>()
+  return {
+    onObservation: ({ data, node, what }) => {
+      if (what !== "kept" || Said.field(data, "fresh") !== true) return
+      const key = `${node} ${Said.text(data, "id")}`
+      const isWhole = world.nodes.some(({ losses, name }) => name === node && losses === 0)
+      if (kept.has(key) && isWhole) world.violated(`keeps envelope ${Said.text(data, "id").slice(0, 12)} twice`, node)
+      kept.add(key)
+    }
+  }
+})
+
+const DIALS_PER_SECOND = 60
+const SECOND_MICROS = 1_000_000
+
+/** Nobody knocks at a closed door without a pause. */
+export const dialsBounded = Invariant.make("dialsBounded", (world) => {
+  const countByNode = new Map<string, number>()
+  let second = 0
+  return {
+    onRow: ({ kind, node, tMicros }) => {
+      if (kind !== "dial") return
+      const now = Math.floor(tMicros / SECOND_MICROS)
+      if (now !== second) countByNode.clear()
+      second = now
+      const count = (countByNode.get(node) ?? 0) + 1
+      countByNode.set(node, count)
+      if (count === DIALS_PER_SECOND + 1) world.violated(`dials more than ${DIALS_PER_SECOND} times in a second`, node)
+    }
+  }
+})
+
+/** Where nothing was restored or lost and nobody lies, nothing that a device received is refused, or waits in the end. */
+export const nothingSetAside = Invariant.make("nothingSetAside", (world) => ({
+  onEnd: () => {
+    const isTroubled = world.scenario.faults.some(({ kind }) => kind === "restore" || kind === "evict")
+    if (world.settledMicros === undefined || isTroubled || world.nodes.some(({ losses }) => losses > 0)) return
+    for (const { alive, name, probe } of world.nodes) {
+      const count = alive ? Said.number(probe?.state ?? null, "quarantined") : 0
+      if (count > 0) world.violated(`sets ${count} envelopes aside, and all are honest`, name)
+    }
+  }
+}))
+
+/** Where nothing goes wrong, what a relay answered for is on the screens of all devices soon. */
+const PROMPT_MICROS = 9_000_000
+
+/** Strategies without faults. */
+const QUIET = new Set(["calm", "pct"])
+
+interface Owed {
+  readonly micros: number
+  readonly author: string
+}
+
+export const promptDelivery = Invariant.make("promptDelivery", (world) => {
+  const owed = new Map<string, Owed>()
+  const shown = new Set<string>()
+  const { knobs, strategy } = world.scenario
+  /** Devices whose app was off the network a while ago, by its own wish. */
+  const isAway = (node: string, sinceMicros: number) =>
+    world.history.some((entry) =>
+      entry.node === node && (entry.name === "away" || entry.name === "admit") &&
+      (entry.endedMicros === undefined || entry.endedMicros > sinceMicros)
+    )
+  const look = () => {
+    for (const [id, { author, micros }] of owed) {
+      if (world.nowMicros() - micros < PROMPT_MICROS) return
+      owed.delete(id)
+      for (const { name } of world.nodes.filter(({ kind }) => kind === "client")) {
+        if (name === author || shown.has(`${name} ${id}`) || isAway(name, micros - PROMPT_MICROS)) continue
+        world.violated(
+          `does not show entry ${id.slice(0, 12)} of ${author} seconds after a relay answered for it`,
+          name
+        )
+      }
+    }
+  }
+  if (!QUIET.has(strategy) || knobs["ahead"] === true) return {}
+  return {
+    onObservation: ({ data, kind, node, what }) => {
+      if (what === "stored" && kind === "client") {
+        owed.set(Said.text(data, "id"), { micros: world.nowMicros(), author: node })
+      }
+      if (what === "entry") shown.add(`${node} ${Said.text(data, "id")}`)
+      look()
+    },
+    onEnd: look
+  }
+})
+
 /** For so long something may stay under way at rest: a handshake that is not finished takes longest. */
 const LINGER_MICROS = 31_000_000
 /** Pushes of connections that have ended, and such as are stored and not answered yet: nothing bounds them but time. */
@@ -50,6 +143,7 @@ export const workBounded = Invariant.make("workBounded", (world) => {
     restMicros: LINGER_MICROS + 1_000_000,
     onObservation: ({ data, node, what }) => {
       if (what === "overfull") world.violated("a mailbox takes more than it holds", node)
+      if (what === "unanswered") world.violated("a call was not answered, though its connection works", node)
       if (what === "overdrawn") world.violated("it is sent more than it gave credit for", node)
       if (what !== "stats") return
       const connections = Said.number(data, "connections")

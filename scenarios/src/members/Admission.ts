@@ -70,7 +70,7 @@ const admit = Workload.command({
 
 /** A device calls itself otherwise. The label holds the canary, as what people write there may be theirs alone. */
 const relabel = Workload.command({
-  weight: 1,
+  weight: 2,
   input: Schema.String,
   draw: (_, { canary }) => `label ${canary}`,
   run: (handle: Handle, label) => write(handle, { _tag: "Relabel", device: handle.identity.id, label })
@@ -78,7 +78,7 @@ const relabel = Workload.command({
 
 /** Somebody's role is set anew. Nobody loses the right to write: what counted has to go on counting. */
 const setRole = Workload.command({
-  weight: 1,
+  weight: 2,
   input: Schema.Struct({ at: Schema.Int, role: Schema.Literals([2, 3]) }),
   draw: (draws) => ({ at: draws.int(8), role: draws.chance(0.5) ? 2 as const : 3 as const }),
   run: (handle: Handle, { at, role }) =>
@@ -94,7 +94,7 @@ const setRole = Workload.command({
 
 /** Takes one more relay on, which has to be sent everything. */
 const spare = Workload.command({
-  weight: 1,
+  weight: 3,
   input: Schema.Null,
   draw: () => null,
   run: ({ client, host, view }: Handle) =>

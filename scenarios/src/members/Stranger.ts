@@ -12,6 +12,8 @@ import * as Node from "@sotto/simulation/Node"
 import * as Workload from "@sotto/simulation/Workload"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Services from "../node/Services.ts"
 import * as Letters from "./Letters.ts"
@@ -75,6 +77,38 @@ const stuff = Workload.command({
     })).pipe(Effect.provideContext(context))
 })
 
+const CALLS = 5
+const PATIENCE_MILLIS = 5000
+
+/**
+ * Makes many calls at once, one of which takes its time, and then others. When those are answered, the connection works,
+ * and the first ones have to be, too.
+ */
+const ask = Workload.command({
+  weight: 3,
+  input: Schema.Null,
+  draw: () => null,
+  run: ({ context, host }: Handle) =>
+    Wire.using(Effect.gen(function*() {
+      const address = Letters.relayOf(host)
+      if (address === undefined) return
+      const { random } = Context.get(context, Crypto)
+      const { control } = yield* Dial.dial(address)
+      const id = MailboxId.make(random(16))
+      yield* control.MailboxCreate({ id, side: MailboxSide.make(random(16)), ttlMillis: 60_000 })
+      const wait = control.MailboxReceive({ id, after: 0, waitMillis: PATIENCE_MILLIS / 2 })
+      const about = Array.from({ length: CALLS }, () => control.About())
+      const all = yield* Effect.forkScoped(
+        Effect.exit(Effect.all([wait, ...about], { concurrency: "unbounded", discard: true }))
+      )
+      const patiently = Effect.timeoutOption(Fiber.join(all), PATIENCE_MILLIS)
+      const works = Effect.timeoutOption(control.About(), PATIENCE_MILLIS)
+      if (Option.isSome(yield* patiently) || Option.isNone(yield* works)) return
+      // What was on its way for long has its time as well.
+      if (Option.isNone(yield* patiently) && Option.isSome(yield* works)) host.observe("unanswered", {})
+    })).pipe(Effect.provideContext(context))
+})
+
 const program = (host: Node.Host<Handle>) =>
   Effect.gen(function*() {
     const crypto = yield* Services.crypto(host)
@@ -83,4 +117,4 @@ const program = (host: Node.Host<Handle>) =>
   })
 
 export const make = (count: readonly [low: number, high: number]): Node.Kind =>
-  Node.make({ count, program, commands: { knock, pass, stuff } })
+  Node.make({ count, program, commands: { ask, knock, pass, stuff } })

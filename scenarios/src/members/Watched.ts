@@ -26,7 +26,7 @@ export const limits = (draws: Draws): { readonly [name: string]: Json } => {
     return draws.chance(0.5) ? { [name]: value } : {}
   }
   return {
-    ...narrow("pageEnvelopesMax", 1, 8),
+    ...narrow("pageEnvelopesMax", 1, 16),
     ...narrow("pushEnvelopesMax", 1, 8),
     ...narrow("pushesInFlightMax", 1, 6),
     ...narrow("unauthenticatedPerAddressMax", 3, 6)
@@ -61,11 +61,12 @@ const storage = (host: Node.Base, store: Store, crypto: Crypto["Service"]): Stor
   RelayStore.of({
     ...store,
     append: (input) =>
-      Effect.tap(store.append(input), () =>
+      Effect.tap(store.append(input), ({ stored }) =>
         Effect.sync(() => {
-          for (const { bytes, id, lane } of input.envelopes) {
-            host.observe("kept", { id: Bytes.toHex(id), bytes: bytes.length, guess: guess(crypto, lane) })
-          }
+          input.envelopes.forEach(({ bytes, id, lane }, at) => {
+            const fresh = stored[at]?.duplicate === false
+            host.observe("kept", { id: Bytes.toHex(id), bytes: bytes.length, guess: guess(crypto, lane), fresh })
+          })
         })),
     read: (page) =>
       Effect.suspend(() =>

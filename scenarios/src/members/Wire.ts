@@ -65,7 +65,7 @@ export const attachAsMember = (
 }
 
 /** No command over a wire lasts longer: there is no keep-alive that would notice a dead one. */
-const LONGEST_MILLIS = 15_000
+const LONGEST_MILLIS = 25_000
 
 /** Runs what uses a wire, and lets go of it afterwards. */
 export const using = <A, E, R>(

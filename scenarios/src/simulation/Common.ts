@@ -4,6 +4,7 @@ import * as NoDefect from "@sotto/simulation/invariant/NoDefect"
 import * as NoPlaintext from "@sotto/simulation/invariant/NoPlaintext"
 import * as Durability from "../invariant/durability.ts"
 import * as Entries from "../invariant/entries.ts"
+import * as Keeping from "../invariant/keeping.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
 
 /** What services a fault may let fail, one call after the other. */
@@ -19,5 +20,6 @@ export const invariants = () => [
   Secrecy.noNonceReuse,
   NoPlaintext.make({ secrets: ["device label"] }),
   Bounded.messages({ perNodePerSecond: 600 }),
+  Keeping.dialsBounded,
   NoDefect.make()
 ]

@@ -60,7 +60,7 @@ const inner = Simulation.make({
   knobs: (draws) => ({
     crypto: draws.chance(0.03) ? "real" : "fake",
     limits: Watched.limits(draws),
-    ahead: draws.chance(0.15)
+    ahead: draws.chance(0.25)
   }),
   faults: { calls: [...Common.calls, "read"] },
   invariants: [
@@ -69,6 +69,8 @@ const inner = Simulation.make({
     Membership.routesApart,
     Keeping.sealedTight,
     Keeping.workBounded,
+    Keeping.keptOnce,
+    Keeping.promptDelivery,
     ...Common.invariants(),
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,

@@ -6,6 +6,7 @@ import * as Convergence from "@sotto/simulation/invariant/Convergence"
 import * as Quiescence from "@sotto/simulation/invariant/Quiescence"
 import * as Simulation from "@sotto/simulation/Simulation"
 import * as Durability from "../invariant/durability.ts"
+import * as Keeping from "../invariant/keeping.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
 import * as ClientNode from "../node/ClientNode.ts"
 import * as RelayNode from "../node/RelayNode.ts"
@@ -24,6 +25,8 @@ const inner = Simulation.make({
   workload: { perSecond: [0.3, 4], commandsMax: 80 },
   invariants: [
     ...Common.invariants(),
+    Keeping.promptDelivery,
+    Keeping.nothingSetAside,
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
     Convergence.make({ among: ["client"] }),

@@ -26,7 +26,7 @@ import * as SpaceState from "../space/SpaceState.ts"
 import * as Cpace from "./Cpace.ts"
 import { type Emoji, fromHandshake } from "./Emoji.ts"
 import * as Exchange from "./Exchange.ts"
-import type { Line } from "./Line.ts"
+import { type Line, parting } from "./Line.ts"
 import { failed, fromAbort, type PairingFailed } from "./PairingError.ts"
 import * as Session from "./Session.ts"
 
@@ -93,7 +93,7 @@ export const run: <E, E2>(
       const established = yield* establish(attempt, yield* preSharedKey(attempt))
       return yield* joining(attempt, Session.make(options.line, established))
     }).pipe(
-      Effect.onInterrupt(() => Effect.ignore(options.line.send({ _tag: "Abort", reason: "cancelled" })))
+      Effect.onInterrupt(() => parting(options.line.send({ _tag: "Abort", reason: "cancelled" })))
     )
   }
 )

@@ -23,7 +23,7 @@ import * as Secret from "../Secret.ts"
 import * as Cpace from "./Cpace.ts"
 import { type Emoji, fromHandshake } from "./Emoji.ts"
 import * as Exchange from "./Exchange.ts"
-import type { Line } from "./Line.ts"
+import { type Line, parting } from "./Line.ts"
 import { failed, type PairingFailed } from "./PairingError.ts"
 import * as Session from "./Session.ts"
 
@@ -81,8 +81,8 @@ export const run: <E, E2>(
     })
     const outcome = yield* offered.pipe(
       Effect.timeoutOption(remainingMillis),
-      Effect.onInterrupt(() => Effect.ignore(line.send({ _tag: "Abort", reason: "cancelled" }))),
-      Effect.ensuring(Effect.ignore(line.close))
+      Effect.onInterrupt(() => parting(line.send({ _tag: "Abort", reason: "cancelled" }))),
+      Effect.ensuring(parting(line.close))
     )
     return yield* Option.match(outcome, { onNone: () => Effect.fail(failed("expired")), onSome: Effect.succeed })
   }

@@ -241,6 +241,24 @@ describe("Pairing", () => {
       assert.isTrue(yield* isClosed(world.lines))
     }))
 
+  it.effect("cancelled while the relay says nothing: both sides go all the same", () =>
+    Effect.gen(function*() {
+      const world = yield* makeWorld()
+      const asked = yield* Deferred.make<void>()
+      const approve = Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
+      const fibers = [
+        yield* Effect.forkChild(world.host(approve)),
+        yield* Effect.forkChild(reasonOf(world.guest(byCode())))
+      ]
+      yield* Deferred.await(asked)
+      for (const line of [world.lines.host, world.lines.guest]) {
+        Object.assign(line, { send: () => Effect.never, close: Effect.never })
+      }
+      const ending = yield* Effect.forkChild(Fiber.interruptAll(fibers))
+      yield* TestClock.adjust("5 seconds")
+      assert.isDefined(ending.pollUnsafe())
+    }))
+
   it.effect("the new device's person says no: nothing is taken over", () =>
     Effect.gen(function*() {
       const world = yield* makeWorld()

@@ -62,8 +62,9 @@ interface Found {
 /** The record at a place, if there is a whole one. */
 const decode = (bytes: Uint8Array, at: number): Found | undefined => {
   if (at + HEADER_BYTES > bytes.length) return undefined
+  // Looked at first: a torn tail is searched byte by byte.
+  if (bytes[at] !== MAGIC >> 8 || bytes[at + 1] !== (MAGIC & 0xff)) return undefined
   const header = view(bytes)
-  if (header.getUint16(at) !== MAGIC) return undefined
   const end = at + HEADER_BYTES + header.getUint32(at + 2)
   if (end > bytes.length) return undefined
   const payload = bytes.slice(at + HEADER_BYTES, end)

@@ -1,5 +1,8 @@
 /**
  * Core's `Store` over the simulator's disk: what `commit` answered for is there after every crash (`DiskMap`).
+ *
+ * A disk may fail while what it failed at before is being taken back. The map is broken then, until it is opened anew; as
+ * a database does, this opens it with the next commit.
  */
 import { Store, StoreFailed } from "@sotto/core/Store"
 import type { DiskFailed } from "@sotto/simulation/Disk"
@@ -10,10 +13,29 @@ import * as Effect from "effect/Effect"
 const failed = ({ detail, operation, reason }: DiskFailed): StoreFailed =>
   new StoreFailed({ reason, operation, detail })
 
+const OPTIONS = { file: "store" }
+
 /** Opens the store of a disk, and makes it when there is none. */
 export const open = (files: Files.Files): Effect.Effect<Store["Service"], StoreFailed> =>
-  Effect.mapBoth(DiskMap.open(files, { file: "store" }), {
-    onFailure: failed,
-    onSuccess: ({ commit, get, scan }) =>
-      Store.of({ get, scan, commit: (writes) => Effect.mapError(commit(writes), failed) })
+  Effect.mapError(Effect.map(DiskMap.open(files, OPTIONS), (opened) => over(files, opened)), failed)
+
+const over = (files: Files.Files, opened: DiskMap.DiskMap): Store["Service"] => {
+  let map = opened
+  let last: DiskFailed | undefined
+  const reopen = Effect.map(DiskMap.open(files, OPTIONS), (again) => {
+    map = again
+    last = undefined
   })
+  /** A broken map fails with one and the same failure again and again, and touches the disk no more. */
+  const commit = (writes: ReadonlyArray<DiskMap.Write>): Effect.Effect<void, DiskFailed> =>
+    Effect.catch(Effect.suspend(() => map.commit(writes)), (failure) => {
+      const isBroken = failure === last
+      last = failure
+      return isBroken ? Effect.andThen(reopen, Effect.suspend(() => map.commit(writes))) : Effect.fail(failure)
+    })
+  return Store.of({
+    get: (key) => Effect.suspend(() => map.get(key)),
+    scan: (range) => Effect.suspend(() => map.scan(range)),
+    commit: (writes) => Effect.mapError(commit(writes), failed)
+  })
+}

@@ -4,8 +4,11 @@ import { members } from "@sotto/scenarios/simulation/Members"
 import { pairing } from "@sotto/scenarios/simulation/Pairing"
 import { sync } from "@sotto/scenarios/simulation/Sync"
 
+/** @public */
 export const simulations = [sync, pairing, byzantine, members]
 
+/** @public */
 export const mutants = "scenarios/mutants"
 
+/** @public */
 export const corpus = "scenarios/corpus"

@@ -30,7 +30,8 @@ export const isCode = (path: string): boolean =>
 export const isSource = (path: string): boolean => /^(packages\/[^/]+|simulation)\/src\/.*\.tsx?$/.test(path)
 
 /** Tests and what they are made of. */
-export const isTest = (path: string): boolean => /^(packages\/[^/]+\/|simulation\/|scenarios\/)?test\/.*\.tsx?$/.test(path)
+export const isTest = (path: string): boolean =>
+  /^(packages\/[^/]+\/|simulation\/|scenarios\/)?test\/.*\.tsx?$/.test(path)
 
 /** Pages that users and contributors read. */
 export const isProse = (path: string): boolean => path.endsWith(".md")

@@ -43,7 +43,7 @@ export interface Prepared {
 }
 
 /** Devices that a prepared space has. */
-export const DEVICES = 5
+const DEVICES = 5
 
 /** Before any run begins: an hour before the first of January 2026. */
 const EPOCH_MILLIS = 1_767_225_600_000 - 3_600_000
@@ -167,7 +167,7 @@ const makeDevice = (tier: SimCrypto.Tier, node: string, transport: Transport["Se
 const cache = new Map<string, Prepared>()
 
 /** The prepared space of some relays. To be called outside of runs first: what is being made is a run of its own. */
-export const of = (tier: SimCrypto.Tier, relays: ReadonlyArray<string>): Prepared => {
+const of = (tier: SimCrypto.Tier, relays: ReadonlyArray<string>): Prepared => {
   const key = `${tier} ${relays.join()}`
   const known = cache.get(key)
   if (known !== undefined) return known

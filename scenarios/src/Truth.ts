@@ -37,7 +37,7 @@ export interface Reading {
 }
 
 /** An operation as the key of maps. */
-export const keyOf = (op: OpText): string => op.join("\u0000")
+const keyOf = (op: OpText): string => op.join("\u0000")
 
 /** How an operation about members is shown. */
 const CONTROL = "<Control>"

@@ -60,7 +60,7 @@ const RETRIES_MAX = 12
 const TAIL_MEANS_MAX = 20
 
 /** The shortest time that a message can take. */
-export const minimumMicros = (latency: Latency): number => {
+const minimumMicros = (latency: Latency): number => {
   switch (latency.kind) {
     case "constant":
       return latency.micros

@@ -9,6 +9,11 @@ export const everywhere: Pairs = () => true
 
 export const link = (from: string, to: string): Pairs => (source, target) => source === from && target === to
 
+/**
+ * Pairs of any of these.
+ *
+ * @public
+ */
 export const union = (...all: ReadonlyArray<Pairs>): Pairs => (from, to) => all.some((pairs) => pairs(from, to))
 
 /** Between a side and another (or everybody else). `in` cuts what goes to the side, `out` what leaves it. */

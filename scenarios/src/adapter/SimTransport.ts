@@ -14,7 +14,7 @@ import * as Scope from "effect/Scope"
 const closedBy = ({ clean, detail }: Socket.SocketClosed): ConnectionClosed => new ConnectionClosed({ clean, detail })
 
 /** Core's connection over a socket. */
-export const fromSocket = (socket: Socket.Socket): Connection => ({
+const fromSocket = (socket: Socket.Socket): Connection => ({
   receive: Effect.mapError(socket.receive, closedBy),
   send: (message) => Effect.mapError(socket.send(message), closedBy),
   remoteAddress: socket.remote

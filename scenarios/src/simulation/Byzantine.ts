@@ -10,7 +10,7 @@ import * as Deception from "../invariant/deception.ts"
 import * as ClientNode from "../node/ClientNode.ts"
 import * as Prepared from "../Prepared.ts"
 import * as Bounds from "./Bounds.ts"
-import * as Common from "./Common.ts"
+import * as Everywhere from "./Everywhere.ts"
 
 const DOWN_MICROS = 20_000
 
@@ -49,11 +49,11 @@ export const byzantine: Simulation.Simulation = Bounds.within(Simulation.make({
   },
   knobs: (draws) => ({ crypto: draws.chance(0.03) ? "real" : "fake" }),
   faults: {
-    calls: Common.calls,
+    calls: Everywhere.calls,
     custom: Lie.KINDS.map(faultOf),
     without: ["lie", "rot", "readError", "shortRead", "misdirected", "full", "restore", "evict"]
   },
   workload: { perSecond: [0.5, 3], commandsMax: 60 },
-  invariants: [...Common.invariants(), Deception.evidenceKept, Deception.deceptionNoticed],
+  invariants: [...Everywhere.invariants(), Deception.evidenceKept, Deception.deceptionNoticed],
   phases: { liveness: "3 minutes" }
 }))

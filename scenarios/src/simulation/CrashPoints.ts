@@ -15,9 +15,13 @@ import * as ClientNode from "../node/ClientNode.ts"
 import * as RelayNode from "../node/RelayNode.ts"
 import * as Prepared from "../Prepared.ts"
 import * as Bounds from "./Bounds.ts"
-import * as Common from "./Common.ts"
+import * as Everywhere from "./Everywhere.ts"
 
-/** One push and one pull, which the strategy `calm` never disturbs. */
+/**
+ * One push and one pull, which the strategy `calm` never disturbs.
+ *
+ * @public
+ */
 export const crashPoints: Simulation.Simulation = Bounds.within(Simulation.make({
   name: "crashpoints",
   nodes: {
@@ -26,7 +30,7 @@ export const crashPoints: Simulation.Simulation = Bounds.within(Simulation.make(
   },
   knobs: () => ({ crypto: "fake" }),
   invariants: [
-    ...Common.invariants(),
+    ...Everywhere.invariants(),
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
     Convergence.make({ among: ["client"] })

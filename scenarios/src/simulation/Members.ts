@@ -25,7 +25,7 @@ import * as Watched from "../members/Watched.ts"
 import { commands as usual } from "../node/Commands.ts"
 import * as Prepared from "../Prepared.ts"
 import * as Bounds from "./Bounds.ts"
-import * as Common from "./Common.ts"
+import * as Everywhere from "./Everywhere.ts"
 
 /** Puts the device into the prepared space; the first thing that it does there is to talk too much. */
 const enter = (host: Node.Base) =>
@@ -62,7 +62,7 @@ const inner = Simulation.make({
     limits: Watched.limits(draws),
     ahead: draws.chance(0.25)
   }),
-  faults: { calls: [...Common.calls, "read"] },
+  faults: { calls: [...Everywhere.calls, "read"] },
   invariants: [
     Membership.strangersKeptOut,
     Membership.datedInOrder,
@@ -71,7 +71,7 @@ const inner = Simulation.make({
     Keeping.workBounded,
     Keeping.keptOnce,
     Keeping.promptDelivery,
-    ...Common.invariants(),
+    ...Everywhere.invariants(),
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
     Convergence.make({ among: ["client", "joiner"] }),

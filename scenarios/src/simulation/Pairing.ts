@@ -12,7 +12,7 @@ import * as Guest from "../pairing/Guest.ts"
 import { invite } from "../pairing/Invite.ts"
 import * as Prepared from "../Prepared.ts"
 import * as Bounds from "./Bounds.ts"
-import * as Common from "./Common.ts"
+import * as Everywhere from "./Everywhere.ts"
 
 /** The simulation, over a prepared space. */
 export const pairing: Simulation.Simulation = Bounds.within(Simulation.make({
@@ -23,10 +23,10 @@ export const pairing: Simulation.Simulation = Bounds.within(Simulation.make({
     guest: Guest.make([1, 2])
   },
   knobs: (draws) => ({ crypto: draws.chance(0.03) ? "real" : "fake" }),
-  faults: { calls: Common.calls, without: ["evict", "restore"] },
+  faults: { calls: Everywhere.calls, without: ["evict", "restore"] },
   workload: { perSecond: [0.5, 2], commandsMax: 40 },
   invariants: [
-    ...Common.invariants(),
+    ...Everywhere.invariants(),
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
     Convergence.make({ among: ["client", "guest"] })

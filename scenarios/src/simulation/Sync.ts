@@ -12,7 +12,7 @@ import * as ClientNode from "../node/ClientNode.ts"
 import * as RelayNode from "../node/RelayNode.ts"
 import * as Prepared from "../Prepared.ts"
 import * as Bounds from "./Bounds.ts"
-import * as Common from "./Common.ts"
+import * as Everywhere from "./Everywhere.ts"
 
 const inner = Simulation.make({
   name: "sync",
@@ -21,10 +21,10 @@ const inner = Simulation.make({
     client: ClientNode.make({ count: [2, 4], enter: Prepared.seedDevice })
   },
   knobs: (draws) => ({ crypto: draws.chance(0.05) ? "real" : "fake" }),
-  faults: { calls: Common.calls },
+  faults: { calls: Everywhere.calls },
   workload: { perSecond: [0.3, 4], commandsMax: 80 },
   invariants: [
-    ...Common.invariants(),
+    ...Everywhere.invariants(),
     Keeping.promptDelivery,
     Keeping.nothingSetAside,
     Durability.noAckedLoss,

@@ -26,7 +26,7 @@ export interface Found {
 }
 
 /** The simulations that are meant; throws when there is none of that name. */
-export const select = (simulations: ReadonlyArray<Simulation>, name: string | undefined): ReadonlyArray<Simulation> => {
+const select = (simulations: ReadonlyArray<Simulation>, name: string | undefined): ReadonlyArray<Simulation> => {
   const selected = name === undefined ? simulations : simulations.filter((simulation) => simulation.name === name)
   if (selected.length === 0) throw new Error(`the config has no simulation${name === undefined ? "" : ` ${name}`}`)
   return selected

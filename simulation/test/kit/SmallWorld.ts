@@ -13,6 +13,7 @@ interface Event {
   readonly run: () => void
 }
 
+/** @public */
 export class SmallTimeline implements Timeline {
   private now = 0
   private orders = 0

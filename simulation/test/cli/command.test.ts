@@ -126,7 +126,7 @@ describe("replay, shrink and the corpus", () => {
   })
 })
 
-describe("the other commands", () => {
+describe("the other commands", { timeout: 120_000 }, () => {
   it("count what seeds reach", async () => {
     const [object] = lines(await sim("coverage", "--simulation", "planted", "--seeds", "10", "--json"))
     assert.deepInclude(object, { type: "coverage", seeds: 10, fails: { "no-acked-loss": 2 }, error: null })

@@ -152,7 +152,7 @@ describe("crash", () => {
         yield* Effect.addFinalizer(() => Effect.sync(() => log.push("final")))
         yield* Effect.sleep("1 second")
         log.push("before")
-        return yield* Effect.suspend(() => process.die)
+        yield* Effect.suspend((): Effect.Effect<void> => process.die)
         log.push("after")
       }).pipe(Effect.scoped)
     )

@@ -28,11 +28,11 @@ const over = (files: Files.Files, opened: DiskMap.DiskMap): Store["Service"] => 
   })
   /** A broken map fails with one and the same failure again and again, and touches the disk no more. */
   const commit = (writes: ReadonlyArray<DiskMap.Write>): Effect.Effect<void, DiskFailed> =>
-    Effect.catch(Effect.suspend(() => map.commit(writes)), (failure) => {
+    Effect.suspend(() => map.commit(writes)).pipe(Effect.catch((failure) => {
       const isBroken = failure === last
       last = failure
       return isBroken ? Effect.andThen(reopen, Effect.suspend(() => map.commit(writes))) : Effect.fail(failure)
-    })
+    }))
   return Store.of({
     get: (key) => Effect.suspend(() => map.get(key)),
     scan: (range) => Effect.suspend(() => map.scan(range)),

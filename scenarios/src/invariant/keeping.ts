@@ -108,7 +108,8 @@ export const promptDelivery = Invariant.make("promptDelivery", (world) => {
       }
     }
   }
-  if (!QUIET.has(strategy) || knobs["ahead"] === true) return {}
+  const isQuiet = QUIET.has(strategy) && (typeof knobs["aim"] !== "string" || knobs["aim"] === "uneven")
+  if (!isQuiet) return {}
   return {
     onObservation: ({ data, kind, node, what }) => {
       if (what === "stored" && kind === "client") {
@@ -124,7 +125,7 @@ export const promptDelivery = Invariant.make("promptDelivery", (world) => {
 /** For so long something may stay under way at rest: a handshake that is not finished takes longest. */
 const LINGER_MICROS = 31_000_000
 /** Pushes of connections that have ended, and such as are stored and not answered yet: nothing bounds them but time. */
-const MORE_PUSHES = 30
+const MORE_PUSHES = 60
 
 /**
  * What a relay holds is bounded by its connections: each has one route here, and so many pushes under way. At rest there

@@ -10,7 +10,6 @@ import * as Bytes from "@sotto/schema/Bytes"
 import * as Node from "@sotto/simulation/Node"
 import type * as Workload from "@sotto/simulation/Workload"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as ClientNode from "../node/ClientNode.ts"
@@ -24,16 +23,13 @@ export interface Options extends ClientNode.Options {
 
 const program = ({ beside, enter }: Pick<Options, "beside" | "enter">) => (host: Node.Host<ClientNode.Handle>) =>
   Effect.gen(function*() {
-    const ready = yield* Deferred.make<ClientNode.Handle>()
-    yield* Effect.forkScoped(Effect.flatMap(Deferred.await(ready), tellDates))
-    if (beside !== undefined) yield* Effect.forkScoped(Effect.flatMap(Deferred.await(ready), beside))
-    return yield* ClientNode.program({ enter })({
-      ...host,
-      ready: (handle) => {
-        Deferred.doneUnsafe(ready, Effect.succeed(handle))
-        host.ready(handle)
-      }
-    })
+    const directory = yield* ClientNode.open(host)
+    yield* Effect.provideContext(enter(host), directory)
+    const handle = yield* ClientNode.start(host, directory)
+    yield* Effect.forkScoped(tellDates(handle))
+    if (beside !== undefined) yield* Effect.forkScoped(beside(handle))
+    host.ready(handle)
+    return yield* Effect.never
   })
 
 /** In the order in which this device accepted or wrote them: when each entry is said to have been written. */

@@ -95,7 +95,9 @@ const watch = ({ relay }: RelayNode.Handle, host: Node.Base): Effect.Effect<neve
 const program = (options: RelayNode.Options) => (host: Node.Host<RelayNode.Handle>) =>
   Effect.gen(function*() {
     const ready = yield* Deferred.make<RelayNode.Handle>()
-    yield* Effect.forkScoped(Effect.flatMap(Deferred.await(ready), (handle) => watch(handle, host)))
+    yield* Effect.forkScoped(Effect.flatMap(Deferred.await(ready), (handle) => watch(handle, host)), {
+      startImmediately: true
+    })
     return yield* RelayNode.program({ ...options, settings, storage })({
       ...host,
       ready: (handle) => {

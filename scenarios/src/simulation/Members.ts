@@ -15,6 +15,7 @@ import * as Keeping from "../invariant/keeping.ts"
 import * as Membership from "../invariant/membership.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
 import * as Admission from "../members/Admission.ts"
+import * as Aim from "../members/Aim.ts"
 import * as Device from "../members/Device.ts"
 import * as Insider from "../members/Insider.ts"
 import * as Joiner from "../members/Joiner.ts"
@@ -39,9 +40,6 @@ const enter = (host: Node.Base) =>
 
 const commands = { ...usual, ...Admission.commands }
 
-/** The clock of one device is this far ahead of all others in some seeds: what it writes has to wait there. */
-const AHEAD_MICROS = 630_000_000
-
 const inner = Simulation.make({
   name: "members",
   nodes: {
@@ -60,7 +58,7 @@ const inner = Simulation.make({
   knobs: (draws) => ({
     crypto: draws.chance(0.03) ? "real" : "fake",
     limits: Watched.limits(draws),
-    ahead: draws.chance(0.25)
+    aim: Aim.draw(draws)
   }),
   faults: { calls: [...Everywhere.calls, "read"] },
   invariants: [
@@ -90,10 +88,6 @@ export const members: Simulation.Simulation = {
   ...bounded,
   expand: (seed, strategy) => {
     const scenario = bounded.expand(seed, strategy)
-    const isAhead = (name: string) => scenario.knobs["ahead"] === true && name === "client-2"
-    const nodes = scenario.nodes.map((node) =>
-      isAhead(node.name) ? { ...node, clock: { ...node.clock, skewMicros: AHEAD_MICROS } } : node
-    )
-    return { ...scenario, nodes, phases: { ...scenario.phases, heal: "all" } }
+    return Aim.apply({ ...scenario, phases: { ...scenario.phases, heal: "all" } })
   }
 }

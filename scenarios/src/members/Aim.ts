@@ -1,0 +1,129 @@
+/**
+ * Situations that chance rarely makes, put into a scenario on purpose: each needs several things to go wrong in one order.
+ *
+ * - `ahead`: the clock of one device is more than ten minutes ahead of the others', and a device that keeps what it wrote
+ *   waiting is killed meanwhile.
+ * - `backup`: a device is put back to a copy that does not know its last entries, and writes at once.
+ * - `clogged`: nothing goes through between a device and the relay for a minute, and nothing breaks.
+ * - `crossing`: two devices share a relay that the third does not know, and one of them reaches only that one for a while.
+ * - `setBack`: the clocks of the relay and of one device are set back by minutes, while the relay is down.
+ * - `uneven`: the processes are put aside for long at places that matter.
+ */
+import type { Fault } from "@sotto/simulation/Fault"
+import type { Command, Json, NodePlan, Scenario } from "@sotto/simulation/Scenario"
+import type { Draws } from "@sotto/simulation/Seed"
+
+export const AIMS = ["ahead", "backup", "clogged", "crossing", "setBack", "uneven"] as const
+
+export type Aim = typeof AIMS[number]
+
+/** What a seed aims at: nothing in many of them. */
+export const draw = (draws: Draws): Aim | null => {
+  const aim = draws.pick(AIMS)
+  return draws.chance(0.6) ? aim : null
+}
+
+const SECOND = 1_000_000
+const MINUTE = 60 * SECOND
+
+/** More than `Limit.clockAheadMillisMax`, by half a minute. */
+const AHEAD_MICROS = 10 * MINUTE + 30 * SECOND
+
+const plan = (scenario: Scenario, change: (plan: NodePlan) => NodePlan): Scenario => ({
+  ...scenario,
+  nodes: scenario.nodes.map(change)
+})
+
+const add = (scenario: Scenario, faults: ReadonlyArray<Fault>, commands: ReadonlyArray<Command> = []): Scenario => ({
+  ...scenario,
+  faults: [...scenario.faults, ...faults],
+  workload: [...scenario.workload, ...commands].toSorted((a, b) => a.atMicros - b.atMicros)
+})
+
+const asked = (node: string, name: string, atMicros: number, input: Json = null): Command => ({
+  node,
+  name,
+  atMicros,
+  input
+})
+
+/** A push whose text is nowhere else in the scenario. */
+const push = ({ seed }: Scenario, node: string, atMicros: number): Command =>
+  asked(node, "push", atMicros, ["a", "", `kanari${seed.slice(-6)}${atMicros}${node.slice(-1)}#0 `.padEnd(40, "~")])
+
+const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
+  ahead: (scenario) =>
+    add(
+      plan(scenario, (node) =>
+        node.name === "client-2" ? { ...node, clock: { ...node.clock, skewMicros: AHEAD_MICROS } } : node),
+      [{
+        kind: "crash",
+        node: "client-1",
+        atMicros: 12 * SECOND,
+        downMicros: SECOND / 2,
+        disk: { kind: "all" },
+        notice: "reset"
+      }],
+      [push(scenario, "client-2", 8 * SECOND)]
+    ),
+  backup: (scenario) => {
+    const at = 9 * SECOND
+    // Long enough for what the device had sent to arrive: what arrives after it has read the relay finds it unprepared.
+    const down = 5 * SECOND
+    return add(
+      scenario,
+      [{ kind: "restore", node: "client-1", atMicros: at, ageMicros: 3 * SECOND, downMicros: down }],
+      [-2_000_000, -1_000_000, down + 1000, down + 30_000, down + 200_000].map((after) =>
+        push(scenario, "client-1", at + after)
+      )
+    )
+  },
+  clogged: (scenario) => {
+    const between = { shape: "sets", side: ["client-2"], other: ["relay"], direction: "both" } as const
+    const safetyMicros = Math.max(scenario.phases.safetyMicros, 75 * SECOND)
+    const clog: Fault = { kind: "clog", between, atMicros: 5 * SECOND, durationMicros: MINUTE }
+    return { ...add(scenario, [clog]), phases: { ...scenario.phases, safetyMicros } }
+  },
+  crossing: (scenario) => {
+    const between = { shape: "sets", side: ["client-1"], other: ["relay"], direction: "both" } as const
+    return add(
+      scenario,
+      [{ kind: "partition", between, atMicros: 4 * SECOND, durationMicros: 8 * SECOND }],
+      [
+        asked("client-1", "spare", SECOND),
+        asked("client-2", "spare", SECOND),
+        asked("client-1", "setRole", 5 * SECOND, { at: 1, role: 2 }),
+        asked("client-2", "setRole", 8 * SECOND, { at: 1, role: 3 })
+      ]
+    )
+  },
+  setBack: (scenario) =>
+    add(
+      scenario,
+      [
+        {
+          kind: "crash",
+          node: "relay",
+          atMicros: 8 * SECOND,
+          downMicros: 2 * SECOND,
+          disk: { kind: "all" },
+          notice: "reset"
+        },
+        { kind: "jump", node: "relay", micros: -6 * MINUTE, atMicros: 9 * SECOND },
+        { kind: "jump", node: "client-1", micros: -6 * MINUTE, atMicros: 9 * SECOND }
+      ],
+      [push(scenario, "client-1", 10 * SECOND), push(scenario, "client-2", 10 * SECOND)]
+    ),
+  uneven: (scenario) =>
+    plan(scenario, (node) => ({
+      ...node,
+      policy: { kind: "random" },
+      preemption: { p: node.kind === "relay" ? 0.01 : 0.004, delayMicros: { low: 2000, high: 50_000 } }
+    }))
+}
+
+/** The scenario with what its knob `aim` says. */
+export const apply = (scenario: Scenario): Scenario => {
+  const aim = AIMS.find((one) => one === scenario.knobs["aim"])
+  return aim === undefined ? scenario : aims[aim](scenario)
+}

@@ -74,48 +74,60 @@ export const nothingSetAside = Invariant.make("nothingSetAside", (world) => ({
   }
 }))
 
-/** Where nothing goes wrong, what a relay answered for is on the screens of all devices soon. */
+/** Where nothing goes wrong, a relay has what was written, and all devices show it, within so long. */
 const PROMPT_MICROS = 9_000_000
 
 /** Strategies without faults. */
 const QUIET = new Set(["calm", "pct"])
 
 interface Owed {
+  readonly id: string
   readonly micros: number
   readonly author: string
+  /** Whether a relay has it; then the others owe it. */
+  readonly isStored: boolean
 }
 
 export const promptDelivery = Invariant.make("promptDelivery", (world) => {
-  const owed = new Map<string, Owed>()
+  const owed: Array<Owed> = []
+  const stored = new Set<string>()
   const shown = new Set<string>()
   const { knobs, strategy } = world.scenario
-  /** Devices whose app was off the network a while ago, by its own wish. */
+  /** A device whose app was off the network not long ago, by its own wish. */
   const isAway = (node: string, sinceMicros: number) =>
     world.history.some((entry) =>
       entry.node === node && (entry.name === "away" || entry.name === "admit") &&
       (entry.endedMicros === undefined || entry.endedMicros > sinceMicros)
     )
+  const check = ({ author, id, isStored, micros }: Owed) => {
+    const since = micros - PROMPT_MICROS
+    if (!isStored) {
+      if (stored.has(id) || isAway(author, since)) return
+      return world.violated(`wrote entry ${id.slice(0, 12)} seconds ago, and no relay answered for it`, author)
+    }
+    const late = world.nodes.find(({ kind, name }) =>
+      kind === "client" && name !== author && !shown.has(`${name} ${id}`) && !isAway(name, since)
+    )
+    if (late === undefined) return
+    world.violated(`does not show entry ${id.slice(0, 12)} seconds after a relay answered for it`, late.name)
+  }
   const look = () => {
-    for (const [id, { author, micros }] of owed) {
-      if (world.nowMicros() - micros < PROMPT_MICROS) return
-      owed.delete(id)
-      for (const { name } of world.nodes.filter(({ kind }) => kind === "client")) {
-        if (name === author || shown.has(`${name} ${id}`) || isAway(name, micros - PROMPT_MICROS)) continue
-        world.violated(
-          `does not show entry ${id.slice(0, 12)} of ${author} seconds after a relay answered for it`,
-          name
-        )
-      }
+    while (owed[0] !== undefined && world.nowMicros() - owed[0].micros >= PROMPT_MICROS) {
+      const first = owed.shift()
+      if (first !== undefined) check(first)
     }
   }
   const isQuiet = QUIET.has(strategy) && (typeof knobs["aim"] !== "string" || knobs["aim"] === "uneven")
   if (!isQuiet) return {}
   return {
+    restMicros: PROMPT_MICROS + 1_000_000,
     onObservation: ({ data, kind, node, what }) => {
-      if (what === "stored" && kind === "client") {
-        owed.set(Said.text(data, "id"), { micros: world.nowMicros(), author: node })
+      const id = Said.text(data, "id")
+      if (what === "entry") shown.add(`${node} ${id}`)
+      if (what === "stored") stored.add(id)
+      if ((what === "stored" || what === "pushed") && kind === "client") {
+        owed.push({ id, micros: world.nowMicros(), author: node, isStored: what === "stored" })
       }
-      if (what === "entry") shown.add(`${node} ${Said.text(data, "id")}`)
       look()
     },
     onEnd: look

@@ -118,7 +118,7 @@ const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
     plan(scenario, (node) => ({
       ...node,
       policy: { kind: "random" },
-      preemption: { p: node.kind === "relay" ? 0.01 : 0.004, delayMicros: { low: 2000, high: 50_000 } }
+      preemption: { p: node.kind === "relay" ? 0.02 : 0.004, delayMicros: { low: 2000, high: 50_000 } }
     }))
 }
 

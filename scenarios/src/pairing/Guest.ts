@@ -13,6 +13,7 @@ import { relayAddressFromText } from "@sotto/schema/Ticket"
 import * as Node from "@sotto/simulation/Node"
 import type { Json } from "@sotto/simulation/Scenario"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as ClientNode from "../node/ClientNode.ts"
@@ -71,9 +72,12 @@ const enter = (host: Node.Base): Effect.Effect<void, unknown, Services> =>
       }
       if ((yield* Random.nextIntBetween(0, 3)) > 0) tried.add(k)
       yield* Effect.timeoutOption(join(host, offer), "20 seconds").pipe(
+        Effect.tap((joined) => Effect.sync(() => Option.isSome(joined) ? host.observe("joined", { k }) : undefined)),
         Effect.asVoid,
         Effect.catch((error) => {
-          host.mark(`join failed: ${error._tag === "PairingFailed" ? error.reason : error._tag}`)
+          const reason = error._tag === "PairingFailed" ? error.reason : error._tag
+          host.mark(`join failed: ${reason}`)
+          host.observe("joinFailed", { k, reason })
           return Effect.sleep(LOOK_MILLIS)
         })
       )

@@ -5,6 +5,7 @@
 import { Crypto } from "@sotto/core/Crypto"
 import * as Pairing from "@sotto/core/Pairing"
 import { Transport } from "@sotto/core/Transport"
+import * as Bytes from "@sotto/schema/Bytes"
 import { relayAddressToText } from "@sotto/schema/Ticket"
 import * as Workload from "@sotto/simulation/Workload"
 import * as Context from "effect/Context"
@@ -42,8 +43,9 @@ export const invite = Workload.command({
       device: identity,
       onOffer: ({ code, relay, url }) =>
         Effect.sync(() => host.facts.publish(offerFact(k), { code, url, relay: relayAddressToText(relay) })),
-      approve: () => {
+      approve: ({ device }) => {
         host.mark("asked to approve")
+        host.observe("approval", { device: Bytes.toHex(device), approve })
         return Effect.as(Effect.sleep(lookMillis), approve)
       }
     }).pipe(

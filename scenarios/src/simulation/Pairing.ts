@@ -5,6 +5,7 @@
 import * as Convergence from "@sotto/simulation/invariant/Convergence"
 import * as Simulation from "@sotto/simulation/Simulation"
 import * as Durability from "../invariant/durability.ts"
+import * as Letting from "../invariant/letting.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
 import * as ClientNode from "../node/ClientNode.ts"
 import * as RelayNode from "../node/RelayNode.ts"
@@ -26,6 +27,9 @@ export const pairing: Simulation.Simulation = Bounds.within(Simulation.make({
   faults: { calls: Everywhere.calls, without: ["evict", "restore"] },
   workload: { perSecond: [0.5, 2], commandsMax: 40 },
   invariants: [
+    Letting.approvedOnly,
+    Letting.codesLast,
+    Letting.crowdedIsDead,
     ...Everywhere.invariants(),
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,

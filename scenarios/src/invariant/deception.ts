@@ -6,14 +6,23 @@ import * as Invariant from "@sotto/simulation/Invariant"
 import * as Said from "../Said.ts"
 import { nameOf, truth } from "../Truth.ts"
 
-/** A device that says that a relay misbehaved keeps the evidence. */
-export const evidenceKept = Invariant.make("evidenceKept", (world) => ({
-  onObservation: ({ data, node, what }) => {
-    if (what === "caught" && Said.field(data, "why") === null) {
-      world.violated("it accuses a relay without evidence", node)
+/** A device that says that a relay misbehaved keeps the evidence, also when it is started again. */
+export const evidenceKept = Invariant.make("evidenceKept", (world) => {
+  const caught = new Set<string>()
+  return {
+    onObservation: ({ data, node, what }) => {
+      const key = `${node} ${Said.text(data, "relay")}`
+      if (what === "caught") {
+        if (Said.field(data, "why") === null) world.violated("it accuses a relay without evidence", node)
+        caught.add(key)
+      }
+      const isWhole = world.nodes.some(({ losses, name }) => name === node && losses === 0)
+      if (what === "standing" && Said.field(data, "caught") === false && caught.has(key) && isWhole) {
+        world.violated("it caught a relay, and knows nothing of it any more", node)
+      }
     }
   }
-}))
+})
 
 /** Devices that noticed nothing come to hold the same: every push of one of them is shown by all of them. */
 export const deceptionNoticed = Invariant.make("deceptionNoticed", (world) => {

@@ -6,6 +6,7 @@ import { Crypto } from "@sotto/core/Crypto"
 import { sign } from "@sotto/core/Device"
 import { putOp } from "@sotto/core/log/Outbox"
 import * as Sealing from "@sotto/core/log/Sealing"
+import * as Secret from "@sotto/core/Secret"
 import * as Membership from "@sotto/core/space/Membership"
 import { currentEpoch, type SpaceState } from "@sotto/core/space/SpaceState"
 import * as Bytes from "@sotto/schema/Bytes"
@@ -43,10 +44,11 @@ const signatureFor = (
 const forge = (
   handle: ClientNode.Handle,
   state: SpaceState,
-  { collection, how, nowMillis, value, victim }: {
+  { collection, how, nowMillis, random32, value, victim }: {
     readonly collection: string
     readonly how: How
     readonly nowMillis: number
+    readonly random32: Uint8Array
     readonly value: string
     readonly victim: DeviceId
   }
@@ -67,7 +69,7 @@ const forge = (
   }
   const hash = Sealing.entryHash(crypto, keys, headerBytes, unsignedEntryCodec.encode(unsigned))
   const plaintext = entryCodec.encode({ ...unsigned, signature: signatureFor(handle, state, hash, how) })
-  return Sealing.seal(crypto, { keys, epoch, headerBytes, plaintext, random32: crypto.random(32) }).bytes
+  return Sealing.seal(crypto, { keys, epoch, headerBytes, plaintext, random32 }).bytes
 }
 
 /** Writes such an entry and pushes it to the first relay. */
@@ -90,7 +92,8 @@ const lie = Workload.command({
       const wire = yield* Wire.attachAsMember(Context.get(handle.directory, Crypto), state, relay.address)
       const nowMillis = yield* Clock.currentTimeMillis
       const collection = `lane of ${value}`
-      const envelope = forge(handle, state, { collection, how, nowMillis, value, victim: victim.id })
+      const random32 = yield* Secret.randomBytes(32)
+      const envelope = forge(handle, state, { collection, how, nowMillis, random32, value, victim: victim.id })
       yield* wire.say({ _tag: "Push", handle: wire.handle, request: 1, envelopes: [envelope] })
       yield* wire.hear
       handle.host.mark(`lied (${how})`)
@@ -110,7 +113,9 @@ const flood = Workload.command({
       if (relay === undefined) return
       const wire = yield* Wire.attachAsMember(Context.get(handle.directory, Crypto), state, relay.address)
       const nowMillis = yield* Clock.currentTimeMillis
-      const envelope = forge(handle, state, { collection: value, how: "noise", nowMillis, value, victim: identity.id })
+      const random32 = yield* Secret.randomBytes(32)
+      const lie = { collection: value, how: "noise", nowMillis, random32, value, victim: identity.id } as const
+      const envelope = forge(handle, state, lie)
       for (let request = 1; request <= FLOOD; request++) {
         yield* wire.say({ _tag: "Push", handle: wire.handle, request, envelopes: [envelope] })
       }

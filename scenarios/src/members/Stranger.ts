@@ -4,6 +4,7 @@
  */
 import * as Dial from "@sotto/core/channel/Dial"
 import { Crypto } from "@sotto/core/Crypto"
+import * as Secret from "@sotto/core/Secret"
 import { Transport } from "@sotto/core/Transport"
 import { Epoch, MailboxId, RouteId } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
@@ -34,8 +35,8 @@ const knock = Workload.command({
       const address = Letters.relayOf(host)
       const route = Letters.route(host)
       if (address === undefined || route === undefined) return
-      const { random } = Context.get(context, Crypto)
-      const attached = Wire.attach(address, { route: RouteId.make(route), epoch: Epoch.make(1) }, () => random(64))
+      const noise = yield* Secret.randomBytes(64)
+      const attached = Wire.attach(address, { route: RouteId.make(route), epoch: Epoch.make(1) }, () => noise)
       yield* Effect.catchIf(
         attached,
         (error) => error instanceof Error && "_tag" in error && error._tag === "Unauthorized",
@@ -67,11 +68,11 @@ const stuff = Workload.command({
     Wire.using(Effect.gen(function*() {
       const address = Letters.relayOf(host)
       if (address === undefined) return
-      const { random } = Context.get(context, Crypto)
       const { control } = yield* Dial.dial(address)
-      const id = MailboxId.make(random(16))
-      yield* control.MailboxCreate({ id, side: MailboxSide.make(random(16)), ttlMillis: 60_000 })
-      const message = random(64)
+      const id = MailboxId.make(yield* Secret.randomBytes(16))
+      const side = MailboxSide.make(yield* Secret.randomBytes(16))
+      yield* control.MailboxCreate({ id, side, ttlMillis: 60_000 })
+      const message = new Uint8Array(64)
       for (let k = 0; k <= Limit.mailboxMessagesMax; k++) yield* control.MailboxSend({ id, message })
       host.observe("overfull", {})
     })).pipe(Effect.provideContext(context))
@@ -92,10 +93,10 @@ const ask = Workload.command({
     Wire.using(Effect.gen(function*() {
       const address = Letters.relayOf(host)
       if (address === undefined) return
-      const { random } = Context.get(context, Crypto)
       const { control } = yield* Dial.dial(address)
-      const id = MailboxId.make(random(16))
-      yield* control.MailboxCreate({ id, side: MailboxSide.make(random(16)), ttlMillis: 60_000 })
+      const id = MailboxId.make(yield* Secret.randomBytes(16))
+      const side = MailboxSide.make(yield* Secret.randomBytes(16))
+      yield* control.MailboxCreate({ id, side, ttlMillis: 60_000 })
       const wait = control.MailboxReceive({ id, after: 0, waitMillis: PATIENCE_MILLIS / 2 })
       const about = Array.from({ length: CALLS }, () => control.About())
       const all = yield* Effect.forkScoped(

@@ -3,10 +3,11 @@
  *
  * - `ahead`: the clock of one device is more than ten minutes ahead of the others', and a device that keeps what it wrote
  *   waiting is killed meanwhile.
- * - `backup`: a device is put back to a copy that does not know its last entries, and writes at once.
+ * - `backup`: a device is put back to a copy that does not know its last entries, and writes at once; then it is started
+ *   once more.
  * - `clogged`: nothing goes through between a device and the relay for a minute, and nothing breaks.
  * - `crossing`: two devices share a relay that the third does not know, and one of them reaches only that one for a while.
- * - `setBack`: the clocks of the relay and of one device are set back by minutes, while the relay is down.
+ * - `setBack`: the clock of a device is set back by minutes while the relay is down, and later the relay's own.
  * - `uneven`: the processes are put aside for long at places that matter.
  */
 import type { Fault } from "@sotto/simulation/Fault"
@@ -72,7 +73,10 @@ const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
     const down = 5 * SECOND
     return add(
       scenario,
-      [{ kind: "restore", node: "client-1", atMicros: at, ageMicros: 3 * SECOND, downMicros: down }],
+      [
+        { kind: "restore", node: "client-1", atMicros: at, ageMicros: 3 * SECOND, downMicros: down },
+        { kind: "stop", node: "client-1", atMicros: at + down + 3 * SECOND, downMicros: SECOND / 2 }
+      ],
       [-2_000_000, -1_000_000, down + 1000, down + 30_000, down + 200_000].map((after) =>
         push(scenario, "client-1", at + after)
       )
@@ -109,17 +113,24 @@ const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
           disk: { kind: "all" },
           notice: "reset"
         },
-        { kind: "jump", node: "relay", micros: -6 * MINUTE, atMicros: 9 * SECOND },
+        { kind: "jump", node: "relay", micros: -6 * MINUTE, atMicros: 14 * SECOND },
         { kind: "jump", node: "client-1", micros: -6 * MINUTE, atMicros: 9 * SECOND }
       ],
-      [push(scenario, "client-1", 10 * SECOND), push(scenario, "client-2", 10 * SECOND)]
+      [push(scenario, "client-1", 15 * SECOND), push(scenario, "client-2", 15 * SECOND)]
     ),
   uneven: (scenario) =>
-    plan(scenario, (node) => ({
-      ...node,
-      policy: { kind: "random" },
-      preemption: { p: node.kind === "relay" ? 0.02 : 0.004, delayMicros: { low: 2000, high: 50_000 } }
-    }))
+    add(
+      plan(scenario, (node) => ({
+        ...node,
+        policy: { kind: "random" },
+        preemption: { p: node.kind === "relay" ? 0.02 : 0.006, delayMicros: { low: 2000, high: 50_000 } }
+      })),
+      [],
+      Array.from({ length: 20 }, (_, k) => 5 * SECOND + k * SECOND / 2).flatMap((at) => [
+        push(scenario, "client-1", at),
+        push(scenario, "client-2", at + 20_000)
+      ])
+    )
 }
 
 /** The scenario with what its knob `aim` says. */

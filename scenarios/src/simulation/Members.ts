@@ -8,6 +8,7 @@ import * as Directory from "@sotto/core/log/Directory"
 import { Store } from "@sotto/core/Store"
 import * as Convergence from "@sotto/simulation/invariant/Convergence"
 import type * as Node from "@sotto/simulation/Node"
+import type { Scenario } from "@sotto/simulation/Scenario"
 import * as Simulation from "@sotto/simulation/Simulation"
 import * as Effect from "effect/Effect"
 import * as Durability from "../invariant/durability.ts"
@@ -39,6 +40,12 @@ const enter = (host: Node.Base) =>
   })
 
 const commands = { ...usual, ...Admission.commands }
+
+/** A device that is put back to an older state of its own learns everything again: that excuses nothing, at one relay. */
+const lossExpected = (losses: ReadonlyArray<Simulation.NodeLoss>): ReadonlyArray<string> =>
+  losses
+    .filter(({ kind, kindOfNode }) => kind !== "restore" || (kindOfNode !== "client" && kindOfNode !== "joiner"))
+    .map(({ file, kind, node }) => `${node}: ${kind} of ${file}`)
 
 const inner = Simulation.make({
   name: "members",
@@ -75,10 +82,20 @@ const inner = Simulation.make({
     Convergence.make({ among: ["client", "joiner"] }),
     Keeping.spareHasAll
   ],
-  phases: { liveness: "3 minutes" }
+  phases: { liveness: "3 minutes" },
+  lossExpected
 })
 
 const bounded = Bounds.within(inner)
+
+/**
+ * What a device that is put back had sent to a spare relay only, it cannot know before it writes again: where one is put
+ * back, nobody takes a spare relay on.
+ */
+const withoutSpares = (scenario: Scenario): Scenario =>
+  scenario.faults.some(({ kind }) => kind === "restore")
+    ? { ...scenario, workload: scenario.workload.filter(({ name }) => name !== "spare") }
+    : scenario
 
 /**
  * The simulation, over a prepared space. All are healed: what only the spare relay has of a device that is gone, nobody
@@ -88,6 +105,6 @@ export const members: Simulation.Simulation = {
   ...bounded,
   expand: (seed, strategy) => {
     const scenario = bounded.expand(seed, strategy)
-    return Aim.apply({ ...scenario, phases: { ...scenario.phases, heal: "all" } })
+    return withoutSpares(Aim.apply({ ...scenario, phases: { ...scenario.phases, heal: "all" } }))
   }
 }

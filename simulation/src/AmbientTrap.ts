@@ -95,7 +95,7 @@ const time = (ground: Ground, traps: Traps): ReadonlyArray<Patch> => {
 const randomness = (ground: Ground, traps: Traps): ReadonlyArray<Patch> => {
   const crypto = member(globalThis, "crypto")
   return [
-    ...trap(ground, traps, { target: Math, key: "random", what: "Math.random" }, (subject) => subject.ambient.unit()),
+    mathRandom(ground, traps),
     ...trap(
       ground,
       traps,
@@ -113,6 +113,28 @@ const randomness = (ground: Ground, traps: Traps): ReadonlyArray<Patch> => {
       (subject) => uuid(subject.ambient.bytes(16))
     )
   ]
+}
+
+/**
+ * `Hash` of Effect draws a number for an object that has no contents to hash, and keeps it with the object, also across
+ * runs. Such a draw is nobody's choice: all get the same number, and a `HashMap` keeps them in the order they came.
+ */
+const mathRandom = (ground: Ground, traps: Traps): Patch => {
+  const { random } = Math
+  const value = (): number => {
+    const subject = ground.current
+    if (subject === undefined) return random()
+    if (hashesIdentity()) return 0.5
+    traps.report(subject, "Math.random")
+    return subject.ambient.unit()
+  }
+  return { target: Math, key: "random", value }
+}
+
+/** Whether `Hash.random` is who called the function that calls this. */
+const hashesIdentity = (): boolean => {
+  const [, , , caller = ""] = (new Error().stack ?? "").split("\n")
+  return /\/effect\/(?:dist|src)\/Hash\.[jt]s/.test(caller)
 }
 
 const uuid = (bytes: Uint8Array): string => {

@@ -273,7 +273,7 @@ describe("draws", () => {
 describe("telemetry", () => {
   it("goes into the trace, with ids that count", () => {
     const kernel = Kernel.make({ seed: 1n })
-    const inner = Effect.andThen(Effect.logWarning("careful", { a: 1n }), Effect.fail(new Error("broke")))
+    const inner = Effect.andThen(Effect.logWarning("careful", { a: 1n }), Effect.fail("broke"))
     start(kernel, inner.pipe(Effect.withSpan("inner"), Effect.withSpan("outer"), Effect.ignore))
     kernel.run()
     assert.deepStrictEqual(kernel.trace.rows().map((row) => Trace.text(row)), [
@@ -281,8 +281,8 @@ describe("telemetry", () => {
       "#1 0.000000 n1 span.start {\"name\":\"outer\",\"id\":\"0000000100000001\",\"parent\":null} <- 0",
       "#2 0.000000 n1 span.start {\"name\":\"inner\",\"id\":\"0000000100000002\",\"parent\":\"0000000100000001\"} <- 0",
       "#3 0.000000 n1 log {\"level\":\"Warn\",\"message\":\"careful {\\\"a\\\":\\\"1n\\\"}\"} <- 0",
-      "#4 0.000000 n1 span.end {\"name\":\"inner\",\"id\":\"0000000100000002\",\"error\":\"Error: broke\"} <- 2",
-      "#5 0.000000 n1 span.end {\"name\":\"outer\",\"id\":\"0000000100000001\",\"error\":\"Error: broke\"} <- 1",
+      "#4 0.000000 n1 span.end {\"name\":\"inner\",\"id\":\"0000000100000002\",\"error\":\"broke\"} <- 2",
+      "#5 0.000000 n1 span.end {\"name\":\"outer\",\"id\":\"0000000100000001\",\"error\":\"broke\"} <- 1",
       "#6 0.000000 n1 exit {\"failed\":null,\"defect\":false} <- 0"
     ])
   })

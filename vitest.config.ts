@@ -29,6 +29,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     testTimeout: 30_000,
+    maxWorkers: "100%",
     projects: [
       project("unit", ["packages/*/test/**/*.test.ts", "simulation/test/**/*.test.ts"]),
       project("simulation", ["scenarios/test/**/*.test.ts"]),

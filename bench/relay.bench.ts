@@ -31,6 +31,9 @@ const HUB = new URL("./worker/hubProcess.ts", import.meta.url)
 const READERS = 2
 const IN_FLIGHT = 256
 const IDLE_CONNECTIONS = 1000
+/** Turns before a server counts as warm, and those that count. */
+const WARMING_TURNS = 2
+const TURNS = 3
 const CATCH_UP_VALUES = 100_000
 
 /** Envelopes as `npm run bench -- seal` makes them of one value of 256 bytes, and of 100. */
@@ -54,8 +57,13 @@ const runLoad = <A>(effect: Effect.Effect<A, unknown, Layer.Success<typeof servi
 
 const addressOf = (server: ServerProcess) => Effect.orDie(Effect.fromResult(relayAddressFromText(server.address)))
 
+interface Measured {
+  readonly seconds: number
+  readonly cpuMicros: number
+}
+
 /** Server CPU and wall time around `work`. */
-const measured = async (server: ServerProcess, work: () => Promise<void>) => {
+const measured = async (server: ServerProcess, work: () => Promise<void>): Promise<Measured> => {
   const before = await server.usage()
   const begun = performance.now()
   await work()
@@ -87,12 +95,21 @@ const relayThroughput = (relay: ServerProcess, work: Work, route: number) =>
 const throughput = async (relay: ServerProcess, hub: ServerProcess): Promise<ReadonlyArray<Row>> => {
   const rows: Array<Row> = []
   for (const [at, work] of WORKLOADS.entries()) {
-    const onHub = () => hubThroughput(hub.address, { ...work, readers: READERS, inFlight: IN_FLIGHT })
-    await relayThroughput(relay, work, 2 * at + 1)
-    await onHub()
-    const ours = await relayThroughput(relay, work, 2 * at + 2)
-    const bare = await measured(hub, onHub)
-    for (const [name, { cpuMicros, seconds }] of [["relay", ours], ["bare ws hub", bare]] as const) {
+    const ours: Array<Measured> = []
+    const bare: Array<Measured> = []
+    for (let turn = 0; turn < WARMING_TURNS + TURNS; turn++) {
+      const onRelay = await relayThroughput(relay, work, 10 * at + turn + 1)
+      const onHub = await measured(
+        hub,
+        () => hubThroughput(hub.address, { ...work, readers: READERS, inFlight: IN_FLIGHT })
+      )
+      if (turn < WARMING_TURNS) continue
+      ours.push(onRelay)
+      bare.push(onHub)
+    }
+    for (const [name, turns] of [["relay", ours], ["bare ws hub", bare]] as const) {
+      const seconds = median(turns.map((turn) => turn.seconds))
+      const cpuMicros = median(turns.map((turn) => turn.cpuMicros))
       rows.push({
         what: work.what,
         server: name,
@@ -195,26 +212,36 @@ const catchUp = async (relay: ServerProcess, base: string): Promise<ReadonlyArra
   }]
 }
 
-/** Of two processes that have done nothing else, each after a collection: what a connection keeps, not its garbage. */
+/**
+ * Of two processes that have done nothing else, after a collection: what connections keep, not their garbage. The first
+ * thousand also make the process compile what a connection needs and give its heap room; the second find that there.
+ */
 const memory = async (relay: ServerProcess, hub: ServerProcess): Promise<ReadonlyArray<Row>> => {
   const row = async (
     server: string,
     process: ServerProcess,
     connected: (then: () => Promise<void>) => Promise<void>
   ) => {
-    const idle = await process.usage()
-    let residentBytes = 0
+    const resident = async () => (await process.keeps()).residentBytes
+    const kib = (bytes: number) => round(bytes / 1024 / IDLE_CONNECTIONS)
+    const idle = await resident()
+    let first = 0
+    let second = 0
     await connected(async () => {
-      residentBytes = (await process.usage()).residentBytes
+      first = await resident()
+      await connected(async () => {
+        second = await resident()
+      })
     })
     return {
       what: "resident memory",
       server,
-      "idle MiB": round(idle.residentBytes / 2 ** 20),
-      [`KiB a connection at ${IDLE_CONNECTIONS}`]: round((residentBytes - idle.residentBytes) / 1024 / IDLE_CONNECTIONS)
+      "idle MiB": round(idle / 2 ** 20),
+      [`KiB each of ${IDLE_CONNECTIONS} connections`]: kib(first - idle),
+      [`KiB each of ${IDLE_CONNECTIONS} more`]: kib(second - first)
     }
   }
-  const ours = await row("relay", relay, (then) =>
+  const onRelay = (then: () => Promise<void>) =>
     runLoad(Effect.gen(function*() {
       const address = yield* addressOf(relay)
       yield* Effect.forEach(Array.from({ length: IDLE_CONNECTIONS }), () => Load.attach(address, 200), {
@@ -222,7 +249,8 @@ const memory = async (relay: ServerProcess, hub: ServerProcess): Promise<Readonl
         discard: true
       })
       yield* Effect.promise(then)
-    })))
+    }))
+  const ours = await row("relay", relay, onRelay)
   return [ours, await row("bare ws hub", hub, (then) => hubIdle(hub.address, IDLE_CONNECTIONS, then))]
 }
 

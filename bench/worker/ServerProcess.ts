@@ -16,6 +16,8 @@ export interface ServerProcess extends AsyncDisposable {
   /** What it told when it was up: an address. */
   readonly address: string
   readonly usage: () => Promise<Usage>
+  /** The same after a collection of garbage. */
+  readonly keeps: () => Promise<Usage>
 }
 
 /** What the shipped command gives Node, from its first line. */
@@ -39,16 +41,18 @@ export const startServer = async (module: URL, options: {
     const received: ReadonlyArray<unknown> = await once(child, "message")
     return received[0]
   }
+  const ask = async (what: "usage" | "keeps"): Promise<Usage> => {
+    const answer = next()
+    child.send(what)
+    const usage = await answer
+    if (!isUsage(usage)) throw new Error("a server process gave no usage")
+    return usage
+  }
   const address = String(await next())
   return {
     address,
-    usage: async () => {
-      const answer = next()
-      child.send("usage")
-      const usage = await answer
-      if (!isUsage(usage)) throw new Error("a server process gave no usage")
-      return usage
-    },
+    usage: () => ask("usage"),
+    keeps: () => ask("keeps"),
     [Symbol.asyncDispose]: async () => {
       const gone = once(child, "exit")
       child.disconnect()

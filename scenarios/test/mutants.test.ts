@@ -25,7 +25,7 @@ const CLASSES = [
 ]
 
 /** A mutant in the table: name (an asterisk says that it was held out), class, and how many seeds it took. */
-const ROW = /^\| ([\w-]+)(?: \*)? \| (\w+) \| `[^`|]+` \| \w+ \| \w+ \| (\d+) \|$/gm
+const ROW = /^\| ([\w-]+)(?: \*)? \| (\w+) \| `[^`|]+` \| \w+ \| \w* \| (\d+) \|$/gm
 /** What is run here is found by the first seeds. */
 const QUICK_SEEDS = 3
 

@@ -37,6 +37,12 @@ describe("sotto-sim", () => {
     assert.deepInclude(JSON.parse(last ?? ""), { seed: "0000000000005", ok: false })
   })
 
+  it("says what to write where there is no config", async () => {
+    const ended = await start(["run"])
+    assert.strictEqual(ended.code, 2)
+    assert.include(ended.stderr, "there is no simulation.config.ts in")
+  })
+
   it("finds the same in threads, and writes reports", async () => {
     const args = ["run", "--simulation", "planted", "--seeds", "40", "--jobs", "2", "--json"]
     const ended = await sim(...args, "--junit", "out/junit.xml", "--markdown", "out/report.md", "--folder", "threads")

@@ -158,9 +158,9 @@ describe("the other commands", { timeout: 120_000 }, () => {
       assert.strictEqual(json.code, 2, args.join(" "))
       assert.deepInclude(lines(json).at(-1), { type: "error" })
     }
-    const missing = await start(["run"])
+    const missing = await start(["run", "--config", path.join(folder, "none.ts")])
     assert.strictEqual(missing.code, 2)
-    assert.include(missing.stderr, "there is no simulation.config.ts in")
+    assert.include(missing.stderr, "there is no")
   })
 
   it("say what there is", async () => {

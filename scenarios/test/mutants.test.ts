@@ -24,8 +24,8 @@ const CLASSES = [
   "relay"
 ]
 
-/** A mutant in the table: name (an asterisk says that it was held out), class, and how many seeds it took. */
-const ROW = /^\| ([\w-]+)(?: \*)? \| (\w+) \| `[^`|]+` \| \w+ \| \w* \| (\d+) \|$/gm
+/** A mutant in the table: name (an asterisk: held out), class, what found it, and how many seeds it took. */
+const ROW = /^\| ([\w-]+)(?: \*)? \| (\w+) \| `([^`|]+)` \| \w+ \| \w* \| (\d+) \|$/gm
 /** What is run here is found by the first seeds. */
 const QUICK_SEEDS = 3
 
@@ -48,7 +48,7 @@ describe("scenarios/mutants", () => {
 
 /** Rows of the table in the docs, which `tools/mutants.ts` wrote. */
 const table = [...fs.readFileSync("docs/internals/mutants.md", "utf8").matchAll(ROW)]
-  .map(([, name = "", kind = "", seeds = ""]) => ({ name, kind, seeds: Number(seeds) }))
+  .map(([, name = "", kind = "", by = "", seeds = ""]) => ({ name, kind, by, seeds: Number(seeds) }))
 
 describe("docs/internals/mutants.md", () => {
   it("has a row for each mutant, and each was found", () => {
@@ -58,13 +58,14 @@ describe("docs/internals/mutants.md", () => {
 
 describe("planted bugs that few seeds find", () => {
   it(`two of each class`, { timeout: 300_000 }, async () => {
-    const quick = table.filter(({ seeds }) => seeds <= QUICK_SEEDS)
+    // A space that never comes to be takes its time to be given up.
+    const quick = table.filter(({ by, seeds }) => seeds <= QUICK_SEEDS && by !== "run-reports")
     const picked = CLASSES.flatMap((name) => quick.filter(({ kind }) => kind === name).slice(0, 2))
     assert.isAtLeast(picked.length, CLASSES.length)
     const results: Array<Runner.MutantResult> = []
     const options = { config: "simulation.config.ts", mutants: "scenarios/mutants", conditions: ["@sotto/source"] }
     const only = picked.map(({ name }) => name)
-    for await (const result of Runner.run({ ...options, only, seedsMax: 10 * QUICK_SEEDS, jobs: 2 })) {
+    for await (const result of Runner.run({ ...options, only, seedsMax: 10 * QUICK_SEEDS, jobs: 1 })) {
       results.push(result)
     }
     assert.strictEqual(results.length, picked.length)

@@ -11,14 +11,14 @@ const project = (name: string, include: ReadonlyArray<string>) => ({
   test: { name, include: [...include] }
 })
 
-/** Real processes, sockets and browsers: one file at a time, with long limits. */
-const serial = (name: string, include: ReadonlyArray<string>) => ({
+/** Real processes, sockets and browsers, with long limits; a browser wants the machine for itself. */
+const processes = (name: string, include: ReadonlyArray<string>, fileParallelism: boolean) => ({
   extends: true as const,
   test: {
     name,
     include: [...include],
     globalSetup: ["test/process/command.ts"],
-    fileParallelism: false,
+    fileParallelism,
     testTimeout: 120_000,
     hookTimeout: 120_000
   }
@@ -35,8 +35,12 @@ export default defineConfig({
       project("simulation", ["scenarios/test/**/*.test.ts"]),
       project("interop", ["test/interop/**/*.test.ts"]),
       project("tidy", ["test/tidy/**/*.test.ts"]),
-      serial("e2e", ["test/end-to-end/**/*.test.ts", "test/process/**/*.test.ts", "test/example/**/*.test.ts"]),
-      serial("browser", ["test/browser/**/*.test.ts"])
+      processes(
+        "e2e",
+        ["test/end-to-end/**/*.test.ts", "test/process/**/*.test.ts", "test/example/**/*.test.ts"],
+        true
+      ),
+      processes("browser", ["test/browser/**/*.test.ts"], false)
     ]
   }
 })

@@ -1,0 +1,125 @@
+/**
+ * The items of a space, running: entries in, answers and changes out. A thin shell around the graph: one change at a time,
+ * committed before anybody sees it, so that an entry is never half visible.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
+import * as Semaphore from "effect/Semaphore"
+import * as Stream from "effect/Stream"
+import * as Signal from "../internal/signal.ts"
+import * as Collection from "./Collection.ts"
+import * as Conflict from "./Conflict.ts"
+import * as Graph from "./Graph.ts"
+import type { Author, ItemEntry, OpId } from "./Item.ts"
+import type { ItemEntryWaiting, ItemStore } from "./ItemStore.ts"
+import * as Query from "./Query.ts"
+
+/** The items of a space on one device. */
+export interface Items<E> {
+  /** Takes accepted entries in, in any order and any number of times. */
+  readonly apply: (entries: ReadonlyArray<ItemEntry>) => Effect.Effect<void, E>
+  /** Entries that will not come: what waits for them waits no longer. */
+  readonly release: (ids: ReadonlyArray<OpId>) => Effect.Effect<void, E>
+  /** Takes entries back that do not count after all. */
+  readonly retract: (entries: ReadonlyArray<ItemEntry>) => Effect.Effect<void, E>
+  /** Forgets what entries that every device has wrote and others superseded, and their tombstones. */
+  readonly prune: (entries: ReadonlyArray<ItemEntry>) => Effect.Effect<void, E>
+
+  readonly view: <A>(collection: Collection.Collection<A>, key: string) => Effect.Effect<Collection.View<A>, E>
+  readonly query: (query: Query.Query) => Effect.Effect<ReadonlyArray<Query.Found>, E>
+  /** What a query finds now, and again whenever that may have changed; a slow reader skips what is outdated. */
+  readonly watch: (query: Query.Query) => Stream.Stream<ReadonlyArray<Query.Found>, E>
+  /** What changes from now on, commit by commit. A reader that falls 1,024 behind loses the oldest. */
+  readonly changes: Stream.Stream<ReadonlyArray<Graph.ItemChange>>
+
+  /** A page of entries that wait for others, with the names of what is missing. */
+  readonly pending: (
+    page: { readonly after?: OpId; readonly limit: number }
+  ) => Effect.Effect<ReadonlyArray<ItemEntryWaiting>, E>
+
+  readonly conflicts: {
+    /** A page of what a person has to decide in a collection. */
+    readonly list: <A>(
+      collection: Collection.Collection<A>,
+      page?: { readonly after?: string; readonly limit?: number }
+    ) => Effect.Effect<Conflict.Page, E>
+    /** One item's conflict; undefined when there is none. */
+    readonly inspect: <A>(
+      collection: Collection.Collection<A>,
+      key: string
+    ) => Effect.Effect<Conflict.Conflict | undefined, E>
+    /** The first page now, and again whenever the collection changed. */
+    readonly watch: <A>(collection: Collection.Collection<A>) => Stream.Stream<Conflict.Page, E>
+  }
+}
+
+/** Batches of changes that may wait for one reader. */
+const CHANGES_MAX = 1024
+
+/** The items that a store holds, on the device `self`. */
+export const make = Effect.fn("Items.make")(function*<E>(
+  store: ItemStore<E>,
+  self: Author
+): Effect.fn.Return<Items<E>> {
+  const permit = yield* Semaphore.make(1)
+  const changes = yield* PubSub.sliding<ReadonlyArray<Graph.ItemChange>>(CHANGES_MAX)
+  const changed = Signal.make()
+  const versionByCollection = new Map<string, number>()
+
+  const publish = (batch: ReadonlyArray<Graph.ItemChange>) =>
+    Effect.suspend(() => {
+      if (batch.length === 0) return Effect.void
+      for (const collection of new Set(batch.map((change) => change.collection))) {
+        versionByCollection.set(collection, (versionByCollection.get(collection) ?? 0) + 1)
+      }
+      changed.raise()
+      return PubSub.publish(changes, batch)
+    })
+
+  /** Commits what a step of the graph comes to, and goes on while there is more. */
+  const commit = (step: Effect.Effect<Graph.Outcome, E>): Effect.Effect<void, E> =>
+    Effect.flatMap(
+      permit.withPermit(Effect.uninterruptible(Effect.tap(
+        step,
+        (outcome) => Effect.andThen(store.commit(outcome.writes), publish(outcome.changes))
+      ))),
+      ({ more }) => more ? commit(Graph.apply(store, [])) : Effect.void
+    )
+
+  /** Reads see no commit that is under way. */
+  const read = <A>(question: Effect.Effect<A, E>): Effect.Effect<A, E> => permit.withPermit(question)
+
+  /** What a question about a collection answers now, and again after each commit that changed the collection. */
+  const watch = <A>(collection: string, question: Effect.Effect<A, E>): Stream.Stream<A, E> =>
+    Stream.paginate(-1, (seen) => {
+      const current = () => versionByCollection.get(collection) ?? 0
+      const next = Signal.until(changed, () => current() === seen ? undefined : current())
+      return Effect.flatMap(
+        next,
+        (version) => Effect.map(read(question), (answer) => [[answer], Option.some(version)] as const)
+      )
+    })
+
+  const judge = <A>({ merge }: Collection.Collection<A>): Conflict.Judge => ({ strategy: merge, self })
+
+  return {
+    apply: (entries) => commit(Graph.apply(store, entries)),
+    release: (ids) => commit(Graph.release(store, ids)),
+    retract: (entries) => commit(Graph.retract(store, entries)),
+    prune: (entries) => commit(Graph.prune(store, entries)),
+    view: (collection, key) => read(Collection.view(store, collection, key, self)),
+    query: (query) => read(Query.run(store, query)),
+    watch: (query) => watch(query.collection, Query.run(store, query)),
+    changes: Stream.fromPubSub(changes),
+    pending: (page) => read(store.waiting(page)),
+    conflicts: {
+      list: (collection, page) =>
+        read(Conflict.list(store, judge(collection), { collection: collection.name, ...page })),
+      inspect: (collection, key) =>
+        read(Conflict.inspect(store, judge(collection), { collection: collection.name, key })),
+      watch: (collection) =>
+        watch(collection.name, Conflict.list(store, judge(collection), { collection: collection.name }))
+    }
+  }
+})

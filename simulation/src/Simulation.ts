@@ -24,8 +24,10 @@ import type * as Trap from "./Trap.ts"
 import { World } from "./World.ts"
 
 export interface RunOptions {
-  /** Keeps every row, and what the probes said. Does not change what happens. */
+  /** Keeps every row. Does not change what happens. */
   readonly trace?: boolean
+  /** Keeps what the probes said, each time that it changed: for a picture. Asks them at every row, which costs more. */
+  readonly states?: boolean
   readonly eventsMax?: number
   /** Writes down where schedules left first-in-first-out: the report has `tapes`. */
   readonly record?: boolean
@@ -120,7 +122,7 @@ export const make = (definition: Definition): Simulation => ({
       throw new RangeError(`a scenario of ${scenario.simulation} does not run in ${definition.name}`)
     }
     const world = new World(definition, scenario, options)
-    const states = options.trace === true ? watchStates(world) : []
+    const states = options.states === true ? watchStates(world) : []
     world.kernel.host.traps.during(() => Phases.run(world))
     return reportOf(world, states)
   }

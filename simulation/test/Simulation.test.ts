@@ -17,7 +17,7 @@ const firstFailure = (simulation: Simulation, within: number) => {
 describe("the notes, as they should be", () => {
   it("pass 300 seeds, which run the same forward and backward, with a trace and without", () => {
     const simulation = Notes.simulation()
-    const run = (seed: bigint, trace = false) => simulation.run(simulation.expand(seed), { trace })
+    const run = (seed: bigint, trace = false) => simulation.run(simulation.expand(seed), { trace, states: trace })
     const forward = SEEDS.map((seed) => {
       const report = run(seed)
       assert.deepStrictEqual(report.violations, [], Seed.toText(seed))

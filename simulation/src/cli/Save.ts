@@ -14,6 +14,6 @@ export const save = (folder: string, simulation: Simulation, find: Find): Readon
   const name = path.join(folder, fileName(find))
   fs.mkdirSync(folder, { recursive: true })
   fs.writeFileSync(`${name}.json`, toText(find.scenario))
-  fs.writeFileSync(`${name}.html`, page(simulation.run(find.scenario, { trace: true }), find))
+  fs.writeFileSync(`${name}.html`, page(simulation.run(find.scenario, { trace: true, states: true }), find))
   return [`${name}.json`, `${name}.html`]
 }

@@ -34,7 +34,10 @@ export const replay = Command.make("replay", {
 }, (input) =>
   work(async ({ config, screen }) => {
     const about = subjectOf(config, input.subject, input)
-    const report = run(about, { trace: input.view || input.rows || screen.json })
+    const report = run(about, {
+      trace: input.view || input.rows || screen.json,
+      states: input.view || screen.json
+    })
     const [violation] = report.violations
     const few = violation === undefined ? report.rows.slice(-TAIL_ROWS) : excerpt(report, violation)
     const shown = input.rows ? report.rows : few

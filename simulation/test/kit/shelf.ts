@@ -185,6 +185,6 @@ const scenario = (chosen: ReadonlyArray<Fault>): Scenario => {
 
 /** The run, and what is left of its scenario when what it does not take is taken away. */
 export const shelf = (): { readonly report: Report; readonly shrunk: Scenario } => ({
-  report: simulation.run(scenario(faults), { trace: true }),
+  report: simulation.run(scenario(faults), { trace: true, states: true }),
   shrunk: scenario([crash])
 })

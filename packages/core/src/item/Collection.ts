@@ -49,8 +49,8 @@ export type Shown<A> =
   | { readonly _tag: "Absent" }
   | { readonly _tag: "Value"; readonly value: A }
   | { readonly _tag: "Content"; readonly content: ContentRef }
-  /** Bytes that are no value of the collection. */
-  | { readonly _tag: "Unreadable"; readonly bytes: Uint8Array }
+  /** Bytes that are no value of the collection, and what its form threw, if it did. */
+  | { readonly _tag: "Unreadable"; readonly bytes: Uint8Array; readonly cause?: unknown }
 
 /** What an item comes to on this device. */
 export interface View<A> extends ItemRef {
@@ -108,8 +108,12 @@ const viewOf = <A>(
 const show = <A>({ decode }: ValueForm<A>, action: ItemAction): Shown<A> => {
   if (action._tag === "Delete") return ABSENT
   if (action._tag === "PutContent") return { _tag: "Content", content: action.content }
-  const value = decode(action.value)
-  return value === undefined ? { _tag: "Unreadable", bytes: action.value } : { _tag: "Value", value }
+  try {
+    const value = decode(action.value)
+    return value === undefined ? { _tag: "Unreadable", bytes: action.value } : { _tag: "Value", value }
+  } catch (cause) {
+    return { _tag: "Unreadable", bytes: action.value, cause }
+  }
 }
 
 /** The operation that writes a value on top of what a view shows. */

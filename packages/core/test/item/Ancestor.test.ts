@@ -105,6 +105,30 @@ describe("nearest common ancestors", () => {
     assert.isAtMost(read, 2)
   })
 
+  it("do not make it read on behind them, nor for a head that has nothing in common with the others", () => {
+    const chain = (from: number, millis: number) =>
+      Array.from(
+        { length: 300 },
+        (_, at) => entry({ id: from + at, millis: millis + 2 * at, parents: at === 0 ? [] : [from + at - 1] })
+      )
+    const count = (entries: ReadonlyArray<ItemEntry>): number => {
+      const { heads, store } = storeOf(entries)
+      let read = 0
+      const ops: ItemStore<never>["ops"] = (refs) => {
+        read += refs.length
+        return store.ops(refs)
+      }
+      nearest({ ...store, ops }, heads[0] ?? idOf(0), heads[1] ?? idOf(0))
+      return read
+    }
+    const crossed = [
+      entry({ id: 5001, millis: 5001, parents: [1299, 2299] }),
+      entry({ id: 5002, millis: 5002, parents: [1299, 2299] })
+    ]
+    assert.isAtMost(count([...chain(1000, 0), ...chain(2000, 1), ...crossed]), 4)
+    assert.isAtMost(count([...chain(1000, 0), entry({ id: 5003, millis: 5003 })]), 1)
+  })
+
   it("are none behind more history than is looked at", () => {
     const side = (from: number) =>
       Array.from(

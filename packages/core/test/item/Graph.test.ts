@@ -25,6 +25,8 @@ const assertWhole = ({ changes, writes }: Graph.Outcome, entries: ReadonlyArray<
   )
   const fresh = changes.flatMap(({ before, heads }) => heads.filter(({ id }) => !before.includes(id)))
   assert.isTrue(fresh.every(({ id }) => applied.has(id)))
+  const said = new Set(entries.flatMap(({ id, ops }) => ops.map((op) => `${nameOf(op)} ${id}`)))
+  assert.isTrue(writes.every((write) => write.table !== "op" || said.has(`${nameOf(write.item)} ${write.id}`)))
   for (const { id, ops } of entries.filter((one) => applied.has(one.id))) {
     const written = writes.flatMap((write) => write.table === "op" && write.id === id ? [nameOf(write.item)] : [])
     assert.sameMembers(written, ops.map(nameOf))
@@ -170,6 +172,16 @@ describe("an entry", () => {
     const store = MemoryItemStore.make()
     applyAll(store, [entry({ id: 1, key: "k" }), entry({ id: 2, key: "o" }), entry({ id: 3, key: "k", parents: [2] })])
     assert.deepStrictEqual(seen(store).heads, [["a", "k", [idOf(1), idOf(3)]], ["a", "o", [idOf(2)]]])
+  })
+
+  it("that names a parent twice names it once", () => {
+    const store = MemoryItemStore.make()
+    const twice = entry({ id: 2, parents: [1, 1] })
+    applyAll(store, [entry({ id: 1 }), twice])
+    const [row] = Effect.runSync(store.ops([{ item: { collection: "a", key: "k" }, id: idOf(2) }]))
+    assert.deepStrictEqual(row?.op?.parents, [idOf(1)])
+    commit(store, Graph.retract(store, [twice]))
+    assert.deepStrictEqual(seen(store).heads, [["a", "k", [idOf(1)]]])
   })
 
   it("is read for at a cost that does not grow with the history before it", () => {

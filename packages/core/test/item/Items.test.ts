@@ -157,6 +157,18 @@ describe("a collection", () => {
         _tag: "Unreadable",
         bytes: text("text")
       })
+      const items = yield* Items.make(MemoryItemStore.make(), self)
+      yield* items.apply([entry({ id: 1 })])
+      const cause = new Error("a bug of the app")
+      const throwing = Collection.make<number>("a", {
+        form: {
+          ...numbers,
+          decode: () => {
+            throw cause
+          }
+        }
+      })
+      assert.deepStrictEqual((yield* items.view(throwing, "k")).shown, { _tag: "Unreadable", bytes: text("1"), cause })
       const deleted = yield* viewed(lastWriter, entry({ id: 1, action: { _tag: "Delete" } }))
       assert.deepStrictEqual([deleted.shown._tag, deleted.shows], ["Absent", [idOf(1)]])
     }))

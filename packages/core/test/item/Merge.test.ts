@@ -73,6 +73,21 @@ describe("heads", () => {
     assert.strictEqual(told(resolve(two, spelled)), "Merged (xy)")
   })
 
+  it("are preferred by device while one of them is an edit, and by time when all are resolutions", () => {
+    const settled = [
+      ...two,
+      entry({ id: 3, author: "a", parents: [1, 2], action: value("m") }),
+      entry({ id: 4, author: "b", parents: [1, 2], action: value("n") })
+    ]
+    const edited = [...settled, entry({ id: 5, author: "a", parents: [3], action: value("e") })]
+    for (const strategy of [preferLocal, preferRemote]) {
+      for (const self of ["a", "b"]) assert.strictEqual(told(resolve(settled, strategy, self)), "Merged n")
+    }
+    assert.strictEqual(told(resolve(edited, preferLocal, "a")), "Merged e")
+    assert.strictEqual(told(resolve(edited, preferLocal, "b")), "Merged n")
+    assert.strictEqual(told(resolve(edited, preferRemote, "a")), "Merged n")
+  })
+
   it("of one time go by their names", () => {
     const tied = two.map((one) => ({ ...one, hlc: { millis: 5, counter: 0 } }))
     assert.strictEqual(told(resolve(tied, lastWriter)), "Merged y")
@@ -89,6 +104,16 @@ describe("heads", () => {
       entry({ id: 1, action: value("a"), parents: [11], millis: 40 })
     ]
     assert.strictEqual(told(resolve(all, spelled)), "Merged ((ab/q)c/p)")
+  })
+
+  it("fold with what any of those before has in common with the next", () => {
+    const all = [
+      entry({ id: 10, action: value("p") }),
+      entry({ id: 1, action: value("a"), parents: [10], millis: 20 }),
+      entry({ id: 2, action: value("b"), millis: 21 }),
+      entry({ id: 3, action: value("c"), parents: [10], millis: 22 })
+    ]
+    assert.strictEqual(told(resolve(all, spelled)), "Merged ((ab)c/p)")
   })
 
   it("of two creators have no base, nor do those behind pruned history", () => {
@@ -119,6 +144,12 @@ describe("heads", () => {
     ]
     assert.strictEqual(told(resolve(crossed("x", "y"), spelled)), "Merged (mn)")
     assert.strictEqual(told(resolve(crossed("x", "x"), spelled)), "Merged (mn/x)")
+    const counted = custom("counted", ({ base, bases }) => text(`${bases.length}${base === undefined ? "" : " one"}`))
+    assert.strictEqual(told(resolve(crossed("x", "y"), counted)), "Merged 2")
+    assert.strictEqual(told(resolve(crossed("x", "x"), counted)), "Merged 2 one")
+    // One that deleted says nothing that a merge could go by.
+    const deleted = crossed("x", "y").map((one, at) => at === 1 ? entry({ id: 2, action: DELETE }) : one)
+    assert.strictEqual(told(resolve(deleted, counted)), "Merged 0")
   })
 
   it("of which one deleted and another edited are a conflict, unless the collection says which wins", () => {
@@ -322,6 +353,12 @@ describe("devices that merge at the same time", () => {
     assert.strictEqual(rounds, Merge.GENERATIONS_MAX)
     assert.strictEqual(merges, 2 * Merge.GENERATIONS_MAX)
     assert.deepStrictEqual(views.map(({ conflict }) => conflict?._tag), ["Diverging", "Diverging"])
+    // An edit beside them is merged as ever: not all of them are resolutions then.
+    const other = new Crowd(custom("dice", () => text(`${calls++}`)), 2)
+    other.replicas.forEach((replica, who) => replica.write(text(`first ${who}`)))
+    ends(other)
+    other.at(0).push({ ...item, parents: [], action: value("an edit") })
+    assert.isUndefined(other.at(0).view().conflict)
     // A person's word ends it.
     const [first] = crowd.replicas
     first?.push({ ...item, parents: crowd.seen()[0]?.heads[0]?.[2] ?? [], action: value("decided") })

@@ -51,14 +51,22 @@ const EPOCH_MILLIS = 1_767_225_600_000 - 3_600_000
 const EVERYTHING = { from: Uint8Array.of(0), to: Uint8Array.of(0xff), limit: Number.MAX_SAFE_INTEGER }
 const RELAY_FILE = "relay"
 
+/** What a prepared space depends on. */
+interface Plan {
+  readonly tier: SimCrypto.Tier
+  readonly relays: ReadonlyArray<string>
+  /** 1: the space of all runs. 2: one of strangers at the same relays. */
+  readonly seed: bigint
+}
+
 /** Makes a prepared space. Throws what went wrong: then the programs themselves do not work. */
-const make = (tier: SimCrypto.Tier, relays: ReadonlyArray<string>): Prepared => {
-  const kernel = Kernel.make({ seed: 1n, epochMillis: EPOCH_MILLIS })
+const make = (plan: Plan): Prepared => {
+  const kernel = Kernel.make({ seed: plan.seed, epochMillis: EPOCH_MILLIS })
   let prepared: Prepared | undefined
   const process = Process.start(kernel, {
     node: "prepare",
     context: Context.empty(),
-    program: Effect.scoped(Effect.map(build(kernel, tier, relays), (made) => {
+    program: Effect.scoped(Effect.map(build(kernel, plan), (made) => {
       prepared = made
     }))
   })
@@ -71,8 +79,8 @@ const make = (tier: SimCrypto.Tier, relays: ReadonlyArray<string>): Prepared => 
   )
 }
 
-const cryptoOf = (tier: SimCrypto.Tier, node: string): Crypto["Service"] => {
-  const draws = Seed.draws(1n, `prepare ${node}`)
+const cryptoOf = ({ seed, tier }: Plan, node: string): Crypto["Service"] => {
+  const draws = Seed.draws(seed, `prepare ${node}`)
   return SimCrypto.make({
     tier,
     node,
@@ -84,11 +92,11 @@ const cryptoOf = (tier: SimCrypto.Tier, node: string): Crypto["Service"] => {
   })
 }
 
-const build = (kernel: Kernel.Kernel, tier: SimCrypto.Tier, relays: ReadonlyArray<string>) =>
+const build = (kernel: Kernel.Kernel, plan: Plan) =>
   Effect.gen(function*() {
-    const hosts = yield* Effect.forEach(relays, (node) => makeRelay(kernel, tier, node))
+    const hosts = yield* Effect.forEach(plan.relays, (node) => makeRelay(kernel, plan, node))
     const transport = dialing(new Map(hosts.map((host) => [host.url, host.relay])))
-    const make = (index: number) => makeDevice(tier, `client-${index + 1}`, transport)
+    const make = (index: number) => makeDevice(plan, `client-${index + 1}`, transport)
     const founder = make(0)
     const relayAddresses = hosts.map(({ relay, url }): RelayAddress => ({ url, key: relay.relayKey }))
     yield* founder.run(Sotto.create({ label: labelOf(0), relays: relayAddresses }))
@@ -125,9 +133,9 @@ const build = (kernel: Kernel.Kernel, tier: SimCrypto.Tier, relays: ReadonlyArra
 
 const labelOf = (index: number): string => `device label ${index + 1}`
 
-const makeRelay = Effect.fnUntraced(function*(kernel: Kernel.Kernel, tier: SimCrypto.Tier, node: string) {
-  const crypto = cryptoOf(tier, node)
-  const disk = new Disk({ timeline: kernel, seed: 1n, recorder: kernel.trace, node })
+const makeRelay = Effect.fnUntraced(function*(kernel: Kernel.Kernel, plan: Plan, node: string) {
+  const crypto = cryptoOf(plan, node)
+  const disk = new Disk({ timeline: kernel, seed: plan.seed, recorder: kernel.trace, node })
   const files = Files.make(disk, { node, alive: () => true })
   const relay = yield* Relay.make().pipe(
     Effect.provideService(RelayStore, yield* SimRelayStore.open(files, crypto)),
@@ -149,8 +157,8 @@ const dialing = (relayByUrl: ReadonlyMap<string, Relay.Relay["Service"]>): Trans
     })
   })
 
-const makeDevice = (tier: SimCrypto.Tier, node: string, transport: Transport["Service"]) => {
-  const crypto = cryptoOf(tier, node)
+const makeDevice = (plan: Plan, node: string, transport: Transport["Service"]) => {
+  const crypto = cryptoOf(plan, node)
   const store = makeMemory()
   const directory = Context.make(Store, store).pipe(
     Context.add(Keystore.Keystore, Keystore.fromKey(crypto, Secret.make(Services.keyOf(node)))),
@@ -167,30 +175,44 @@ const makeDevice = (tier: SimCrypto.Tier, node: string, transport: Transport["Se
 const cache = new Map<string, Prepared>()
 
 /** The prepared space of some relays. To be called outside of runs first: what is being made is a run of its own. */
-const of = (tier: SimCrypto.Tier, relays: ReadonlyArray<string>): Prepared => {
-  const key = `${tier} ${relays.join()}`
+const of = (plan: Plan): Prepared => {
+  const key = `${plan.seed} ${plan.tier} ${plan.relays.join()}`
   const known = cache.get(key)
   if (known !== undefined) return known
-  const made = make(tier, relays)
+  const made = make(plan)
   cache.set(key, made)
   return made
 }
 
-/** Makes the space that a scenario's nodes begin with, if that was not done before. */
-export const forScenario = ({ knobs, nodes }: Scenario): Prepared =>
-  of(Services.tierOf(knobs), nodes.filter(({ kind }) => kind === "relay").map(({ name }) => name))
+const planOf = ({ knobs, nodes }: Scenario, seed: bigint): Plan => ({
+  tier: Services.tierOf(knobs),
+  relays: nodes.filter(({ kind }) => kind === "relay").map(({ name }) => name),
+  seed
+})
 
-const around = (host: Node.Base): Prepared => {
+/** Makes the space that a scenario's nodes begin with, if that was not done before. */
+export const forScenario = (scenario: Scenario): Prepared => of(planOf(scenario, 1n))
+
+/** Makes the space of strangers as well. */
+export const strangersForScenario = (scenario: Scenario): Prepared => of(planOf(scenario, 2n))
+
+const around = (host: Node.Base, seed = 1n): Prepared => {
   const others = host.others("relay")
-  return of(Services.tierOf(host.knobs), (host.kind === "relay" ? [...others, host.name] : others).toSorted())
+  const relays = (host.kind === "relay" ? [...others, host.name] : others).toSorted()
+  return of({ tier: Services.tierOf(host.knobs), relays, seed })
 }
 
 /** The number of a node in its name, from 0: it stays when others are taken away. */
 const numberOf = (name: string): number => Number(/-(\d+)$/.exec(name)?.[1] ?? "1") - 1
 
 /** What a relay's journal says. */
-export const recordsOf = (host: Node.Base): ReadonlyArray<Uint8Array> => {
-  const bytes = around(host).relayByName.get(host.name)
+export const recordsOf = (host: Node.Base): ReadonlyArray<Uint8Array> => recordsIn(around(host), host)
+
+/** What the same relay's journal would say of the space of strangers. */
+export const strangersRecordsOf = (host: Node.Base): ReadonlyArray<Uint8Array> => recordsIn(around(host, 2n), host)
+
+const recordsIn = ({ relayByName }: Prepared, { name }: Node.Base): ReadonlyArray<Uint8Array> => {
+  const bytes = relayByName.get(name)
   return bytes === undefined ? [] : Journal.readBytes(bytes).records
 }
 

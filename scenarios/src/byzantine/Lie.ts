@@ -17,6 +17,7 @@ import * as Said from "../Said.ts"
  * - `substitute`: some bits are others.
  * - `shift`: positions are one higher than they are.
  * - `truncate`: a page ends early, and the relay says that nothing follows.
+ * - `swap`: entries of another space stand in place of some.
  */
 export const KINDS = [
   "fork",
@@ -26,7 +27,8 @@ export const KINDS = [
   "replay",
   "substitute",
   "shift",
-  "truncate"
+  "truncate",
+  "swap"
 ] as const
 
 export type Kind = typeof KINDS[number]
@@ -86,9 +88,19 @@ const changes: { readonly [kind in Kind]?: Change } = {
   truncate: (envelopes) => envelopes.slice(0, Math.ceil(envelopes.length / 2))
 }
 
-/** The storage as a lie shows it. */
-export const seenThrough = ({ k, kind }: Lie, store: RelayStore["Service"]): RelayStore["Service"] => {
-  const change = changes[kind]
+const swapped = (strange: ReadonlyArray<Uint8Array>): Change => (envelopes, k) =>
+  envelopes.map((one, i) => {
+    const bytes = (i + k) % 2 === 0 ? strange[i % strange.length] : undefined
+    return bytes === undefined ? one : { position: one.position, bytes }
+  })
+
+/** The storage as a lie shows it. `strange` are envelopes of another space. */
+export const seenThrough = (
+  { k, kind }: Lie,
+  store: RelayStore["Service"],
+  strange: ReadonlyArray<Uint8Array>
+): RelayStore["Service"] => {
+  const change = kind === "swap" ? swapped(strange) : changes[kind]
   if (change === undefined) return store
   return RelayStore.of({
     ...store,

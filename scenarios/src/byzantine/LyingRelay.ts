@@ -25,6 +25,8 @@ import * as Lie from "./Lie.ts"
 /** The storages of the relays of a run, which outlive their processes. */
 interface Storage {
   readonly truth: MemoryRelayStore.Disk
+  /** Envelopes of another space. */
+  readonly strange: ReadonlyArray<Uint8Array>
   fork: MemoryRelayStore.Disk | undefined
   /** The lie that was begun last. */
   begun: string
@@ -40,7 +42,13 @@ const storageOf = Effect.fnUntraced(function*(host: Node.Base, crypto: Sha256) {
   if (known !== undefined) return known
   const truth = MemoryRelayStore.makeDisk()
   yield* SimRelayStore.redoAll(Prepared.recordsOf(host), MemoryRelayStore.make(crypto, truth))
-  const storage: Storage = { truth, fork: undefined, begun: "" }
+  const elsewhere = MemoryRelayStore.makeDisk()
+  yield* SimRelayStore.redoAll(Prepared.strangersRecordsOf(host), MemoryRelayStore.make(crypto, elsewhere))
+  const strange = [...elsewhere.routeByHex.values()].flatMap(({ rowByPosition }) =>
+    Array.from(rowByPosition.values(), ({ bytes }) => bytes)
+  )
+  if (strange.length === 0) return yield* Effect.die("the space of strangers is empty")
+  const storage: Storage = { truth, strange, fork: undefined, begun: "" }
   all.set(host.name, storage)
   return storage
 })
@@ -104,7 +112,7 @@ const program = (host: Node.Host<Handle>) =>
     const truth = MemoryRelayStore.make(crypto, storage.truth)
     const honest = yield* face(truth)
     const shown = storage.fork === undefined ? truth : MemoryRelayStore.make(crypto, storage.fork)
-    const other = lie === undefined ? honest : yield* face(Lie.seenThrough(lie, shown))
+    const other = lie === undefined ? honest : yield* face(Lie.seenThrough(lie, shown, storage.strange))
     if (!Bytes.equals(honest.relayKey, other.relayKey)) return yield* Effect.die("two faces with two keys")
     host.ready({ relay: honest })
     return yield* SimTransport.serve(host.network, host.name, {

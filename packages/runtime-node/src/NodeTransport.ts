@@ -10,7 +10,6 @@ import { isRelayUrl } from "@sotto/schema/Ticket"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
-import type * as Scope from "effect/Scope"
 import { WebSocket } from "ws"
 import { close, fromWebSocket, makeLiveness, PAYLOAD_BYTES_MAX } from "./WebSocketConnection.ts"
 
@@ -32,31 +31,37 @@ interface Opened {
   readonly connection: Connection
 }
 
-/** An open socket, closed with the scope. An opening that is interrupted leaves nothing behind. */
-const open = (url: string): Effect.Effect<Opened, RelayUnreachable, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.callback<Opened, RelayUnreachable>((resume) => {
-      const socket = new WebSocket(url, {
-        perMessageDeflate: false,
-        maxPayload: PAYLOAD_BYTES_MAX,
-        handshakeTimeout: OPEN_MILLIS,
-        followRedirects: false
-      })
-      const failed = (error: Error) => resume(Effect.fail(unreachable(url, error)))
-      socket.on("error", failed)
-      socket.once("open", () => {
-        socket.off("error", failed)
-        // Listens from this moment on: a message may come with the answer to the upgrade.
-        resume(Effect.succeed({ socket, connection: fromWebSocket(socket, url) }))
-      })
-      return Effect.sync(() => {
-        socket.on("error", () => undefined)
-        socket.terminate()
-      })
-    }),
-    ({ socket }) => Effect.sync(() => close(socket)),
-    { interruptible: true }
-  )
+/**
+ * An open socket, closed with the scope. The scope has it before it opens: whatever interrupts the opening, even in the
+ * moment between the answer and the fiber that waits for it, leaves nothing behind.
+ */
+const open = Effect.fnUntraced(function*(url: string) {
+  const socket = yield* Effect.acquireRelease(Effect.sync(() => dial(url)), (one) => Effect.sync(() => hangUp(one)))
+  return yield* Effect.callback<Opened, RelayUnreachable>((resume) => {
+    const failed = (error: Error) => resume(Effect.fail(unreachable(url, error)))
+    socket.on("error", failed)
+    socket.once("open", () => {
+      socket.off("error", failed)
+      // Listens from this moment on: a message may come with the answer to the upgrade.
+      resume(Effect.succeed({ socket, connection: fromWebSocket(socket, url) }))
+    })
+  })
+})
+
+const dial = (url: string): WebSocket => {
+  const socket = new WebSocket(url, {
+    perMessageDeflate: false,
+    maxPayload: PAYLOAD_BYTES_MAX,
+    handshakeTimeout: OPEN_MILLIS,
+    followRedirects: false
+  })
+  // `hangUp` of one that is not open yet is an error of the socket, which nobody waits for any more.
+  socket.on("error", () => undefined)
+  return socket
+}
+
+const hangUp = (socket: WebSocket): void =>
+  socket.readyState === WebSocket.CONNECTING ? socket.terminate() : close(socket)
 
 const REASON_BY_CODE: Readonly<Record<string, RelayUnreachable["reason"]>> = {
   ECONNREFUSED: "refused",

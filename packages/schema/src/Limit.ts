@@ -149,6 +149,15 @@ export const Limit = {
   quarantineEntriesMax: 10_000,
   /** Bytes of those that may still be accepted, all together. */
   quarantineBytesMax: 256 * 1024 * 1024,
+  // Reconciliation
+  /** One of its messages: it goes into a message of the channel, with room for its frame. */
+  reconcileBytesMax: 1024 * 1024 - 4096,
+  /** Cells that a replica keeps: they show differences of up to seven tenths of their number. */
+  reconcileCellsMax: 262_144,
+  /** Requests of one reconciliation, after which either side ends it. */
+  reconcileMessagesMax: 1024,
+  /** Ids that one reconciliation finds on either side before it ends, to be begun again. */
+  reconcileDifferencesMax: 1_000_000,
   // Passwords
   /** Argon2id memory, least. */
   passwordMemoryKibMin: 19 * 1024,

@@ -54,7 +54,10 @@ export const Purpose = {
   mailbox: "mailbox",
   vault: "vault",
   localStore: "local-store",
-  shortId: "short-id"
+  shortId: "short-id",
+  setRoot: "set-root",
+  setProof: "set-proof",
+  setMark: "set-mark"
 } as const
 
 export type Purpose = (typeof Purpose)[keyof typeof Purpose]

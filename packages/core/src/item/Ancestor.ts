@@ -118,9 +118,14 @@ class Queue {
   }
 }
 
-/** An operation's ancestors and itself, as far as the history goes. */
-const pastOf = (history: History, from: ReadonlyArray<OpId>): Set<OpId> => {
-  const past = new Set<OpId>()
+/** Some operations and all that is known to come before them. */
+export type Past = ReadonlySet<OpId>
+
+/** Some operations and all that comes before them, as far as the history goes. */
+export const pastOf = (history: History, from: ReadonlyArray<OpId>): Past => addPast(history, new Set(), from)
+
+/** Adds to a past that the caller owns. Answers it. */
+export const addPast = (history: History, past: Set<OpId>, from: ReadonlyArray<OpId>): Past => {
   const open = [...from]
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     const op = past.has(id) ? undefined : history.get(id)
@@ -132,17 +137,12 @@ const pastOf = (history: History, from: ReadonlyArray<OpId>): Set<OpId> => {
 }
 
 /**
- * The nearest common ancestors of what `left` come to together and what `right` do, ascending by name. None when they have
- * nothing in common, or history does not say.
+ * The nearest operations that two pasts have in common, ascending by name. None when they have nothing in common, or
+ * history does not say.
  */
-export const nearest = (
-  history: History,
-  left: ReadonlyArray<OpId>,
-  right: ReadonlyArray<OpId>
-): ReadonlyArray<Operation> => {
-  const ofLeft = pastOf(history, left)
-  const common = [...pastOf(history, right)].flatMap((id) => {
-    const op = ofLeft.has(id) ? history.get(id) : undefined
+export const nearest = (history: History, left: Past, right: Past): ReadonlyArray<Operation> => {
+  const common = [...right].flatMap((id) => {
+    const op = left.has(id) ? history.get(id) : undefined
     return op === undefined ? [] : [op]
   })
   const behind = pastOf(history, common.flatMap(({ parents }) => parents))

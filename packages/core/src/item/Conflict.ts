@@ -101,10 +101,11 @@ export const inspect = <E>(
     const resolution = Merge.resolve({ key: item.key, heads, history, strategy, self })
     if (resolution._tag !== "Conflict") return undefined
     const { reason, shows } = resolution
+    const past = Ancestor.pastOf(history, shows)
     const remotes = Merge.groupsOf(heads).filter((group) => group.heads.every(({ id }) => !shows.includes(id)))
       .map((group): Remote => ({
         version: latestOf(group.heads),
-        base: Merge.baseOf(Ancestor.nearest(history, shows, group.heads.map(({ id }) => id)))
+        base: Merge.baseOf(Ancestor.nearest(history, past, Ancestor.pastOf(history, group.heads.map(({ id }) => id))))
       }))
     const { collection, key } = item
     return { collection, key, reason, local: localOf(heads, self), remotes, heads }

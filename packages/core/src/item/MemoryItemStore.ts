@@ -60,11 +60,12 @@ class Keys {
 }
 
 /** The first place, not before `low`, from which on `isThere` holds. */
-const placeOf = (sorted: ReadonlyArray<string>, isThere: (key: string) => boolean, low = 0): number => {
+const placeOf = <A>(sorted: ReadonlyArray<A>, isThere: (one: A) => boolean, low = 0): number => {
   let [from, to] = [low, sorted.length]
   while (from < to) {
     const middle = (from + to) >>> 1
-    if (isThere(sorted[middle] ?? "")) to = middle
+    const one = sorted[middle]
+    if (one !== undefined && isThere(one)) to = middle
     else from = middle + 1
   }
   return from
@@ -107,9 +108,7 @@ class Tables {
     this.#itemByName.set(name, item)
     if (row === undefined) item.rowById.delete(id)
     else item.rowById.set(id, row)
-    const others = item.heads.filter((head) => head.id !== id)
-    const isHead = row !== undefined && row.op !== null && row.children === 0
-    item.heads = isHead ? [...others, row.op].sort((a, b) => compareIds(a.id, b.id)) : others
+    item.heads = withHead(item.heads, id, row !== undefined && row.children === 0 ? row.op : null)
     if (item.heads.length > 0) this.withHeads(collection).add(key)
     else this.withHeads(collection).remove(key)
     if (item.rowById.size === 0) this.#itemByName.delete(name)
@@ -150,6 +149,13 @@ class Tables {
   contested(collection: string): Keys {
     return keysOf(this.#contested, collection)
   }
+}
+
+/** Heads with or without the one of this name, in their order. Those that were given away do not change. */
+const withHead = (heads: ReadonlyArray<Operation>, id: OpId, op: Operation | null): ReadonlyArray<Operation> => {
+  const at = placeOf(heads, (head) => compareIds(head.id, id) >= 0)
+  const isThere = heads[at]?.id === id
+  return isThere || op !== null ? heads.toSpliced(at, isThere ? 1 : 0, ...(op === null ? [] : [op])) : heads
 }
 
 const keysOf = (keysByCollection: Map<string, Keys>, collection: string): Keys => {

@@ -21,7 +21,8 @@ import {
   latestOf,
   localOf,
   type Operation,
-  type OpId
+  type OpId,
+  toHeads
 } from "./Item.ts"
 import { type Fold, MergeFailed, type Sides, type Strategy } from "./merge/Strategy.ts"
 
@@ -65,17 +66,36 @@ interface Group {
   readonly heads: Heads
 }
 
+interface Growing {
+  readonly action: ItemAction
+  readonly heads: [Operation, ...Array<Operation>]
+}
+
 /** Heads by what they say, in the order of their first names. */
 export const groupsOf = (heads: Heads): readonly [Group, ...ReadonlyArray<Group>] => {
-  const [first, ...others] = heads.toSorted((a, b) => compareIds(a.id, b.id))
-  const groups: [Group, ...Array<Group>] = [{ action: (first ?? heads[0]).action, heads: [first ?? heads[0]] }]
+  const [first, ...others] = toHeads(heads.toSorted((a, b) => compareIds(a.id, b.id))) ?? heads
+  const groups: [Growing, ...Array<Growing>] = [{ action: first.action, heads: [first] }]
+  const byDigest = new Map<number, ReadonlyArray<Growing>>([[digestOf(first.action), groups.slice(0, 1)]])
   for (const head of others) {
-    const at = groups.findIndex(({ action }) => isAlike(action, head.action))
-    const group = groups[at]
-    if (group === undefined) groups.push({ action: head.action, heads: [head] })
-    else groups[at] = { ...group, heads: [...group.heads, head] }
+    const digest = digestOf(head.action)
+    const like = byDigest.get(digest) ?? []
+    const group = like.find(({ action }) => isAlike(action, head.action))
+    if (group !== undefined) group.heads.push(head)
+    else {
+      const made: Growing = { action: head.action, heads: [head] }
+      groups.push(made)
+      byDigest.set(digest, [...like, made])
+    }
   }
   return groups
+}
+
+/** Actions that are alike have one digest (FNV-1a, 32 bits). It only spares comparing each with all. */
+const digestOf = (action: ItemAction): number => {
+  if (action._tag !== "Put") return action._tag === "Delete" ? 0 : 1
+  let digest = 0x811c9dc5
+  for (const byte of action.value) digest = Math.imul(digest ^ byte, 0x01000193)
+  return digest
 }
 
 const idsOf = (heads: ReadonlyArray<Operation>): ReadonlyArray<OpId> => heads.map(({ id }) => id)
@@ -145,16 +165,16 @@ const foldValues = (
   strategy: Fold
 ): Result.Result<ItemAction, Reason> => {
   let value: Uint8Array | undefined
-  let left: ReadonlyArray<OpId> = []
+  const left = new Set<OpId>()
   for (const { action, heads } of groups) {
     if (action._tag !== "Put") return Result.fail({ _tag: "Content" })
-    const right = idsOf(heads)
+    const right = Ancestor.pastOf(history, idsOf(heads))
     const next: Result.Result<Uint8Array, Reason> = value === undefined
       ? Result.succeed(action.value)
       : foldTwo(strategy, sidesOf({ key, local: value, remote: action.value }, Ancestor.nearest(history, left, right)))
     if (Result.isFailure(next)) return Result.fail(next.failure)
     value = next.success
-    left = [...left, ...right]
+    Ancestor.addPast(history, left, idsOf(heads))
   }
   if (value === undefined) return Result.fail({ _tag: "Unresolved" })
   if (value.length <= Limit.inlineValueBytesMax) return Result.succeed({ _tag: "Put", value })

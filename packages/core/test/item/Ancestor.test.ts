@@ -43,7 +43,9 @@ const expected = (entries: ReadonlyArray<ItemEntry>, a: OpId, b: OpId): Readonly
 const nearest = (store: ItemStore<never>, left: OpId, right: OpId) => {
   const heads = Effect.runSync(store.heads([item]))[0] ?? []
   const history = Effect.runSync(Ancestor.history(store, item, heads))
-  return Ancestor.nearest(history, [left], [right]).map(({ id }) => id)
+  return Ancestor.nearest(history, Ancestor.pastOf(history, [left]), Ancestor.pastOf(history, [right])).map(({ id }) =>
+    id
+  )
 }
 
 const storeOf = (entries: ReadonlyArray<ItemEntry>) => {

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Epoch } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
 import * as Ancestor from "../../src/item/Ancestor.ts"
+import * as Collection from "../../src/item/Collection.ts"
 import { DELETE, type Heads, type ItemAction, type ItemEntry, put, toHeads } from "../../src/item/Item.ts"
 import * as MemoryItemStore from "../../src/item/MemoryItemStore.ts"
 import * as Merge from "../../src/item/Merge.ts"
@@ -16,6 +18,7 @@ import { preferLocal, preferRemote } from "../../src/item/merge/Prefer.ts"
 import type { Strategy } from "../../src/item/merge/Strategy.ts"
 import { fields, threeWayMap } from "../../src/item/merge/ThreeWayMap.ts"
 import { applyAll, author, entry, idOf, said, text, textOf, value } from "./kit.ts"
+import { device } from "./merge/kit.ts"
 import { Crowd, type Replica } from "./replicas.ts"
 
 const item = { collection: "a", key: "k" }
@@ -204,6 +207,38 @@ describe("heads", () => {
     assert.deepStrictEqual(resolve(two, ask, "a").shows, [idOf(1)])
     assert.strictEqual(told(resolve(two, ask, "z")), "Conflict y, Asked")
     assert.deepStrictEqual(resolve(two, ask, "z").shows, [idOf(2)])
+  })
+})
+
+describe("an item with thousands of heads", () => {
+  const many = Array.from(
+    { length: 5000 },
+    (_, at) => entry({ id: at + 1, action: put(Counter.add(Counter.zero, device(at % 20), at) ?? Counter.zero) })
+  )
+
+  it("still comes to a value, and each merge that is written leaves fewer", () => {
+    const store = MemoryItemStore.make()
+    applyAll(store, many)
+    const view = () =>
+      Effect.runSync(
+        Collection.view(
+          store,
+          Collection.make("a", { form: Collection.bytes, merge: Counter.counter() }),
+          "k",
+          author("z")
+        )
+      )
+    const total = () => {
+      const { shown } = view()
+      return shown._tag === "Value" ? Counter.total(shown.value) : undefined
+    }
+    // Of each of the 20 devices, its largest share counts.
+    const expected = Array.from({ length: 20 }, (_, who) => 4980 + who).reduce((sum, share) => sum + share, 0)
+    assert.strictEqual(total(), expected)
+    const settle = view().settle ?? assert.fail("nothing to write")
+    applyAll(store, [{ ...entry({ id: 9000 }), ops: [settle] }])
+    assert.strictEqual(view().shows.length, 5000 - Limit.parentsMax + 1)
+    assert.strictEqual(total(), expected)
   })
 })
 

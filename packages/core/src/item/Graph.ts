@@ -81,7 +81,8 @@ export const retract = <E>(store: ItemStore<E>, entries: ReadonlyArray<ItemEntry
 
 /**
  * Forgets what entries did that every device has: values that were superseded, and tombstones that nothing contests. The
- * entries stay known. A later merge that would have had one for its base has none.
+ * entries stay known. A later merge that would have had one for its base has none, and none comes back when what
+ * superseded it is taken back.
  */
 export const prune = <E>(store: ItemStore<E>, entries: ReadonlyArray<ItemEntry>): Effect.Effect<Outcome, E> =>
   Effect.gen(function*() {

@@ -141,7 +141,7 @@ const hello = (request: Of<"Hello">, replica: ReconcileSet.Replica, proof: Uint8
  */
 const cellsFor = (estimate: number): number => {
   const difference = Math.max(1, estimate)
-  const raised = difference * (difference < 300 ? 1.3 : 1.12)
+  const raised = difference * (difference < 300 ? 1.4 : 1.12)
   return Math.ceil(raised * (1.35 + 1.1 / Math.sqrt(raised + 3)) + 6)
 }
 

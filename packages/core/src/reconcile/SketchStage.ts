@@ -137,7 +137,7 @@ const read = (stage: SketchStage, context: Context, proof: Uint8Array): Move<Ske
     }
   }
   const failures = stage.failures + 1
-  const wanted = Math.ceil(Math.max(1.2 * received, estimate === undefined ? 2 * received : 1.38 * estimate + 8))
+  const wanted = Math.ceil(Math.max(1.05 * received + 4, estimate === undefined ? 2 * received : 1.4 * estimate + 8))
   if (failures > FAILURES_MAX || wanted > Math.min(Limit.reconcileCellsMax, Cells.countOf(mine))) {
     return { _tag: "Fallback" }
   }

@@ -42,7 +42,7 @@ export const make = <A>(
 ): Collection<A> => ({ name, form, merge })
 
 /** Values as the bytes that they are. */
-export const bytes: ValueForm<Uint8Array> = { encode: (value) => value, decode: (value) => value }
+export const bytes: ValueForm<Uint8Array> = { encode: (value) => value, decode: (value) => value.slice() }
 
 /** What a version says. */
 export type Shown<A> =

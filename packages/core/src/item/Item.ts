@@ -14,10 +14,11 @@ import * as Bytes from "@sotto/schema/Bytes"
 import { contentRefCodec } from "@sotto/schema/Content"
 import { Action, type Entry } from "@sotto/schema/Entry"
 import * as Hlc from "@sotto/schema/Hlc"
-import type { EntryHash } from "@sotto/schema/Id"
+import { type DeviceId, EntryHash } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Brand from "effect/Brand"
 import * as Schema from "effect/Schema"
+import { fromHex } from "../internal/hex.ts"
 
 /** Names an operation of an item: the hash of its entry, 64 digits of lower-case hex. */
 export type OpId = Brand.Branded<string, "OpId">
@@ -26,6 +27,15 @@ export const OpId = Brand.nominal<OpId>()
 /** A device as the author of operations: its id, 64 digits of lower-case hex. */
 export type Author = Brand.Branded<string, "Author">
 export const Author = Brand.nominal<Author>()
+
+/** The name under which a device's operations go. */
+export const authorOf = (device: DeviceId): Author => Author(Bytes.toHex(device))
+
+/** The name of an entry's operations. */
+export const idOf = (hash: EntryHash): OpId => OpId(Bytes.toHex(hash))
+
+/** The hash that an operation's name stands for: what goes into the entry that supersedes it. */
+export const hashOf = (id: OpId): EntryHash => EntryHash.make(fromHex(id))
 
 /** Names an item. */
 export interface ItemRef {
@@ -83,10 +93,10 @@ export const appendKey = (entry: OpId, place: number): string => `${entry}.${pla
 
 /** An accepted entry as the graph takes it. Membership operations are left out: they concern no item. */
 export const fromEntry = (hash: EntryHash, { device, hlc, ops }: Pick<Entry, "device" | "hlc" | "ops">): ItemEntry => {
-  const id = OpId(Bytes.toHex(hash))
+  const id = idOf(hash)
   return {
     id,
-    author: Author(Bytes.toHex(device)),
+    author: authorOf(device),
     hlc,
     ops: ops.flatMap(({ action, collection, key, parents }, place): ReadonlyArray<ItemOp> => {
       if (action._tag === "Control") return []

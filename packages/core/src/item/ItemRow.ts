@@ -2,7 +2,6 @@
  * Rows of an `ItemStore` as bytes, for one that keeps them: canonical MessagePack, as everything else that a device keeps.
  * Values of the app stand in them in the open; a store that keeps them seals them.
  */
-import * as Bytes from "@sotto/schema/Bytes"
 import * as Codec from "@sotto/schema/Codec"
 import { Hlc } from "@sotto/schema/Hlc"
 import { DeviceId, EntryHash } from "@sotto/schema/Id"
@@ -11,7 +10,7 @@ import { boundedArray, boundedText, tagged, uint } from "@sotto/schema/Wire"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { fromHex } from "../internal/hex.ts"
-import { Author, ItemAction, type ItemEntry, type Operation, OpId } from "./Item.ts"
+import { type Author, authorOf, hashOf, idOf, ItemAction, type ItemEntry, type Operation } from "./Item.ts"
 import type { EntryRow, OpRow } from "./ItemStore.ts"
 
 /** The key of an item, which an append's is too. */
@@ -57,11 +56,7 @@ const OpRowWire = Schema.Struct({ op: Schema.NullOr(OperationRow), children: uin
 const entryRowCodec = Codec.make(EntryRowWire, "EntryRow")
 const opRowCodec = Codec.make(OpRowWire, "OpRow")
 
-const hashOf = (id: OpId): EntryHash => EntryHash.make(fromHex(id))
-const idOf = (hash: EntryHash): OpId => OpId(Bytes.toHex(hash))
-
 const deviceOf = (author: Author): DeviceId => DeviceId.make(fromHex(author))
-const authorOf = (device: DeviceId): Author => Author(Bytes.toHex(device))
 
 const entryToWire = ({ author, hlc, id, ops }: ItemEntry): typeof ItemEntryRow.Type => ({
   id: hashOf(id),

@@ -12,6 +12,7 @@
  * 1. `commit` is all or nothing, and durable when it answers.
  * 2. `heads`, `scan` and `contested` give items in the order of `Item.compareKeys`; heads of an item in that of their names.
  * 3. Reads see every commit that answered before they began.
+ * 4. What a read gives does not change with later commits, and nobody writes into it.
  */
 import type * as Effect from "effect/Effect"
 import type { ItemEntry, ItemRef, Operation, OpId } from "./Item.ts"

@@ -57,8 +57,11 @@ export type Resolution =
     readonly shows: ReadonlyArray<OpId>
   }
 
-/** Resolutions of resolutions, after which no more are written. Devices that merge by the same function need two or three. */
-export const GENERATIONS_MAX = 8
+/**
+ * Resolutions of resolutions, after which an app's function is called no more. Devices that merge by the same function need
+ * two or three when all have heard of the same, and about a dozen when many merge whatever they happen to have heard of.
+ */
+export const GENERATIONS_MAX = 32
 
 /** Heads that say the same. */
 interface Group {
@@ -145,7 +148,8 @@ const foldGroups = (
   strategy: Fold
 ): Result.Result<ItemAction, Reason> => {
   const heads = groups.flatMap((group) => group.heads)
-  if (heads.every(({ generation }) => generation >= GENERATIONS_MAX)) return Result.fail({ _tag: "Diverging" })
+  const isEndless = heads.every(({ generation }) => generation >= GENERATIONS_MAX)
+  if (strategy.isForeign && isEndless) return Result.fail({ _tag: "Diverging" })
   if (groups.some(isDelete)) {
     if (strategy.onDelete === "conflict") return Result.fail({ _tag: "Deleted" })
     if (strategy.onDelete === "delete") return Result.succeed({ _tag: "Delete" })

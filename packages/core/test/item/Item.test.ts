@@ -6,7 +6,8 @@ import { Limit } from "@sotto/schema/Limit"
 import * as Utf8 from "@sotto/schema/Utf8"
 import * as fc from "fast-check"
 import * as Item from "../../src/item/Item.ts"
-import { NOW } from "../kit/seededSpace.ts"
+import { NO_HASH, write } from "../kit/pen.ts"
+import { makeSpace, NOW, put } from "../kit/seededSpace.ts"
 import { idOf, text, value } from "./kit.ts"
 import { device } from "./merge/kit.ts"
 
@@ -65,6 +66,20 @@ describe("an accepted entry", () => {
     ]])
     assert.strictEqual(Item.appendKey(id, 2), `${id}.2`)
     assert.isAtMost(Utf8.encode(Item.appendKey(id, Limit.opsMax)).length, Limit.keyBytesMax)
+  })
+})
+
+describe("an operation's name", () => {
+  it("stays when somebody seals its entry again", () => {
+    const { crypto, identity, state } = makeSpace("items")
+    const seal = () => write(crypto, state, identity, { seq: 1, prev: NO_HASH, ops: [put("notes", "k", "v")] }).opened
+    const [first, again] = [seal(), seal()]
+    assert.notDeepEqual(again.id, first.id)
+    const [one, other] = [first, again].map(({ entry, hash }) => Item.fromEntry(hash, entry))
+    assert.deepStrictEqual(other, one)
+    assert.strictEqual(one?.author, Item.authorOf(identity.id))
+    assert.deepStrictEqual(Item.hashOf(one?.id ?? Item.OpId("")), first.hash)
+    assert.strictEqual(Item.idOf(first.hash), one?.id)
   })
 })
 

@@ -18,7 +18,7 @@ import { preferLocal, preferRemote } from "../../src/item/merge/Prefer.ts"
 import type { Strategy } from "../../src/item/merge/Strategy.ts"
 import { fields, threeWayMap } from "../../src/item/merge/ThreeWayMap.ts"
 import { applyAll, author, entry, idOf, said, text, textOf, value } from "./kit.ts"
-import { device } from "./merge/kit.ts"
+import { device, fold, mergedOf } from "./merge/kit.ts"
 import { Crowd, type Replica } from "./replicas.ts"
 
 const item = { collection: "a", key: "k" }
@@ -202,6 +202,33 @@ describe("heads", () => {
     assert.strictEqual(failure(resolve(two, throwing)), "threw")
   })
 
+  it("that were resolved and resolved again are left to a person, if an app's code is in it, and merged if not", () => {
+    const counted = (who: number, amount: number) => put(Counter.add(Counter.zero, device(who), amount) ?? Counter.zero)
+    const ladder = (generations: number) =>
+      Array.from(
+        { length: generations + 1 },
+        (_, at) =>
+          [0, 1].map((who) =>
+            entry({ id: 2 * at + who, parents: at === 0 ? [] : [2 * at - 2, 2 * at - 1], action: counted(who, at + 1) })
+          )
+      ).flat()
+    const foreign = custom("app", ({ local }) => local)
+    const [below, at] = [ladder(Merge.GENERATIONS_MAX - 1), ladder(Merge.GENERATIONS_MAX)]
+    assert.strictEqual(resolve(below, foreign)._tag, "Merged")
+    const given = resolve(at, foreign)
+    assert.deepStrictEqual(given._tag === "Conflict" ? given.reason : undefined, { _tag: "Diverging" })
+    assert.strictEqual(resolve(at, Counter.counter())._tag, "Merged")
+    assert.strictEqual(resolve(at, lastWriter)._tag, "Merged")
+    const reasonOf = (strategy: Strategy) => {
+      const resolution = resolve(at, strategy)
+      return resolution._tag === "Conflict" ? resolution.reason._tag : undefined
+    }
+    // No map among these values: the merge was tried, and failed for that.
+    assert.strictEqual(reasonOf(threeWayMap()), "Failed")
+    assert.strictEqual(reasonOf(threeWayMap({ field: () => undefined })), "Diverging")
+    assert.strictEqual(reasonOf(threeWayMap({ form: { ...fields } })), "Diverging")
+  })
+
   it("show in a conflict what this device wrote, or the last there is; a write supersedes that and nothing unseen", () => {
     assert.strictEqual(told(resolve(two, ask, "a")), "Conflict x, Asked")
     assert.deepStrictEqual(resolve(two, ask, "a").shows, [idOf(1)])
@@ -364,6 +391,35 @@ describe("devices that merge at the same time", () => {
     crowd.gather()
     assert.strictEqual(crowd.entries.length, 4)
     assert.deepStrictEqual(crowd.replicas.map((replica) => replica.view().settle), [undefined, undefined, undefined])
+  })
+
+  it("in a crowd of 32 that merges whatever it has heard of stay far from giving up", () => {
+    const summed = custom("summed", ({ local, remote }) => mergedOf(fold(Counter.counter(), local, remote)) ?? local)
+    let highest = 0
+    fc.assert(
+      fc.property(fc.array(number, { minLength: 32, maxLength: 32 }), fc.nat({ max: 99 }), (steps, salt) => {
+        const crowd = new Crowd(summed, 32, salt)
+        for (const replica of crowd.replicas) replica.write(Counter.add(Counter.zero, replica.device, 1))
+        for (let round = 0; round < 12; round++) {
+          const heard = crowd.replicas.map((_, at) => crowd.at(at + 1 + (steps[(at + round) % 32] ?? 0) * 3).known)
+            .map((known) => new Set(known))
+          crowd.replicas.forEach((replica, at) => {
+            replica.hear(crowd.entries.filter(({ id }) => heard[at]?.has(id) === true && !replica.known.has(id)))
+          })
+          crowd.mergeAll()
+          for (const replica of crowd.replicas) assert.isUndefined(replica.view().conflict)
+        }
+        for (const head of Effect.runSync(crowd.at(0).store.heads([item])).flat()) {
+          highest = Math.max(highest, head.generation)
+        }
+        const { views } = ends(crowd)
+        const shown = views[0]?.shown
+        assert.strictEqual(shown?._tag === "Value" ? Counter.total(shown.value) : undefined, 32)
+      }),
+      { numRuns: 5 }
+    )
+    assert.isAtLeast(highest, 3)
+    assert.isAtMost(highest, Merge.GENERATIONS_MAX / 2)
   })
 
   it("lose no count and count nothing twice", () => {

@@ -61,6 +61,8 @@ export interface Fold {
   readonly _tag: "Fold"
   readonly name: string
   readonly onDelete: OnDelete
+  /** Whether it calls code of an app, which may answer one thing here and another there. */
+  readonly isForeign: boolean
   readonly fold: (sides: Sides) => Result.Result<Merged, MergeFailed>
 }
 
@@ -101,6 +103,7 @@ export const joining = <A>(options: {
   _tag: "Fold",
   name: options.name,
   onDelete: options.onDelete,
+  isForeign: false,
   fold: ({ local, remote }) => {
     const [a, b] = [options.decode(local), options.decode(remote)]
     if (a === undefined || b === undefined) return failed("malformed", options.name)

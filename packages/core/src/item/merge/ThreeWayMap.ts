@@ -81,6 +81,7 @@ export const threeWayMap = ({ field, form = fields, onDelete = "conflict" }: Map
   _tag: "Fold",
   name: NAME,
   onDelete,
+  isForeign: field !== undefined || form !== fields,
   fold: (sides) => guard(NAME, () => mergeMaps(sides, form, field))
 })
 

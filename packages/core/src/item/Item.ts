@@ -107,7 +107,31 @@ export const fromEntry = (hash: EntryHash, { device, hlc, ops }: Pick<Entry, "de
   }
 }
 
-/** An item's name as the key of a map. */
+/** Something for each item, found by its collection and its key. */
+export class ByItem<A> {
+  /** Not by one text made of both: to make and hash that would cost more than all the rest. */
+  readonly #byKey = new Map<string, Map<string, A>>()
+
+  get({ collection, key }: ItemRef): A | undefined {
+    return this.#byKey.get(collection)?.get(key)
+  }
+
+  set({ collection, key }: ItemRef, value: A): void {
+    const keys = this.#byKey.get(collection)
+    if (keys === undefined) this.#byKey.set(collection, new Map([[key, value]]))
+    else keys.set(key, value)
+  }
+
+  delete({ collection, key }: ItemRef): void {
+    this.#byKey.get(collection)?.delete(key)
+  }
+
+  values(): ReadonlyArray<A> {
+    return [...this.#byKey.values()].flatMap((keys) => [...keys.values()])
+  }
+}
+
+/** An item's name as one text. */
 export const nameOf = ({ collection, key }: ItemRef): string => `${collection.length}:${collection}${key}`
 
 /** Order of keys: by their UTF-8 bytes, as every store has it. Negative when `a` comes first. */

@@ -2,7 +2,7 @@
  * An `ItemStore` in memory: for tests, for windows that keep nothing, and to see what a database has to do.
  */
 import * as Effect from "effect/Effect"
-import { compareIds, compareKeys, type ItemRef, nameOf, type Operation, OpId } from "./Item.ts"
+import { ByItem, compareIds, compareKeys, type ItemRef, type Operation, OpId } from "./Item.ts"
 import type { EntryRow, ItemEntryWaiting, ItemStore, ItemWrite, KeyRange, OpRef, OpRow } from "./ItemStore.ts"
 
 interface Item extends ItemRef {
@@ -74,7 +74,7 @@ const placeOf = <A>(sorted: ReadonlyArray<A>, isThere: (one: A) => boolean, low 
 /** The four tables. */
 class Tables {
   readonly entryById = new Map<OpId, EntryRow>()
-  readonly #itemByName = new Map<string, Item>()
+  readonly #items = new ByItem<Item>()
   readonly #waiters = new Map<OpId, Set<OpId>>()
   readonly #waiting = new Set<OpId>()
   readonly #withHeads = new Map<string, Keys>()
@@ -103,15 +103,14 @@ class Tables {
   }
 
   #writeOp({ id, item: { collection, key }, row }: Extract<ItemWrite, { readonly table: "op" }>): void {
-    const name = nameOf({ collection, key })
-    const item = this.#itemByName.get(name) ?? { collection, key, heads: [], rowById: new Map() }
-    this.#itemByName.set(name, item)
+    const item = this.#items.get({ collection, key }) ?? { collection, key, heads: [], rowById: new Map() }
+    this.#items.set(item, item)
     if (row === undefined) item.rowById.delete(id)
     else item.rowById.set(id, row)
     item.heads = withHead(item.heads, id, row !== undefined && row.children === 0 ? row.op : null)
     if (item.heads.length > 0) this.withHeads(collection).add(key)
     else this.withHeads(collection).remove(key)
-    if (item.rowById.size === 0) this.#itemByName.delete(name)
+    if (item.rowById.size === 0) this.#items.delete(item)
   }
 
   #writeWaiter({ id, missing, row }: Extract<ItemWrite, { readonly table: "waiting" }>): void {
@@ -123,11 +122,11 @@ class Tables {
   }
 
   op({ id, item }: OpRef): OpRow | undefined {
-    return this.#itemByName.get(nameOf(item))?.rowById.get(id)
+    return this.#items.get(item)?.rowById.get(id)
   }
 
   heads(item: ItemRef): ReadonlyArray<Operation> {
-    return this.#itemByName.get(nameOf(item))?.heads ?? NONE
+    return this.#items.get(item)?.heads ?? NONE
   }
 
   waitingFor(missing: OpId): ReadonlyArray<OpId> {

@@ -3,7 +3,7 @@
  * `Graph`; nothing of it is kept, and nothing is written: what it comes to is a list of writes.
  */
 import * as Effect from "effect/Effect"
-import { compareIds, type ItemEntry, type ItemRef, nameOf, type Operation, OpId } from "./Item.ts"
+import { ByItem, compareIds, type ItemEntry, type ItemRef, type Operation, OpId } from "./Item.ts"
 import type { EntryRow, ItemStore, ItemWrite, OpRef, OpRow } from "./ItemStore.ts"
 
 /** What an entry waits for that only waits for its turn: the name of no entry. */
@@ -23,7 +23,7 @@ interface HeldItem {
 export class Workspace<E> {
   readonly #store: ItemStore<E>
   readonly #entryById = new Map<OpId, Held<EntryRow>>()
-  readonly #itemByName = new Map<string, HeldItem>()
+  readonly #items = new ByItem<HeldItem>()
   /** Entries that began to wait in this workspace, by what they wait for. */
   readonly #waiters = new Map<OpId, Set<OpId>>()
 
@@ -99,9 +99,7 @@ export class Workspace<E> {
 
   /** Items of which a row is another one now than when it was read. */
   changedItems(): ReadonlyArray<ItemRef> {
-    return [...this.#itemByName.values()].flatMap(({ item, opById }) =>
-      [...opById.values()].some(isChanged) ? [item] : []
-    )
+    return this.#items.values().flatMap(({ item, opById }) => [...opById.values()].some(isChanged) ? [item] : [])
   }
 
   /** An item's heads as they are now, ascending by name, from those that it had. */
@@ -128,7 +126,7 @@ export class Workspace<E> {
         if (!before.includes(missing)) writes.push({ table: "waiting", missing, id, row: true })
       }
     }
-    for (const { item, opById } of this.#itemByName.values()) {
+    for (const { item, opById } of this.#items.values()) {
       for (const [id, held] of opById) {
         if (isChanged(held)) writes.push({ table: "op", item, id, row: held.now })
       }
@@ -137,11 +135,10 @@ export class Workspace<E> {
   }
 
   #item(item: ItemRef): HeldItem {
-    const name = nameOf(item)
-    const held = this.#itemByName.get(name)
+    const held = this.#items.get(item)
     if (held !== undefined) return held
     const made = { item: { collection: item.collection, key: item.key }, opById: new Map<OpId, Held<OpRow>>() }
-    this.#itemByName.set(name, made)
+    this.#items.set(item, made)
     return made
   }
 }

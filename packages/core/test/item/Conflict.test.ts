@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as fc from "fast-check"
+import * as Collection from "../../src/item/Collection.ts"
 import * as Conflict from "../../src/item/Conflict.ts"
 import { DELETE, type ItemEntry, type ItemOp } from "../../src/item/Item.ts"
 import * as ItemRow from "../../src/item/ItemRow.ts"
@@ -12,7 +14,21 @@ import { lastWriter } from "../../src/item/merge/LastWriter.ts"
 import { multiValue } from "../../src/item/merge/MultiValue.ts"
 import type { Strategy } from "../../src/item/merge/Strategy.ts"
 import { threeWayMap } from "../../src/item/merge/ThreeWayMap.ts"
-import { applyAll, author, entry, idOf, recording, said, seen, text, value } from "./kit.ts"
+import {
+  applyAll,
+  arrivals,
+  author,
+  COLLECTIONS,
+  entry,
+  histories,
+  idOf,
+  recording,
+  said,
+  seen,
+  text,
+  textOf,
+  value
+} from "./kit.ts"
 
 const key = (at: number): string => String(at).padStart(4, "0")
 
@@ -145,6 +161,44 @@ const throughBytes = (write: ItemWrite): ItemWrite => {
   }
   return write
 }
+
+describe("values and conflicts", () => {
+  const spelled = custom("spelled", ({ base, local, remote }) => {
+    const [l, r, b] = [local, remote, base ?? text("")].map(textOf)
+    if (l === "v0") throw new Error("a bug of the app")
+    return l === "v1" && r === "v2" ? UNRESOLVED : text(`(${l}${r}${b})`)
+  })
+
+  it("are the same in whatever order, pages and repetition entries came", () => {
+    let [conflicts, merges] = [0, 0]
+    fc.assert(
+      fc.property(
+        histories.chain((entries) => fc.tuple(fc.constant(entries), arrivals(entries))),
+        ([entries, pages]) => {
+          const [inOrder, anyhow] = [storeOf(...entries), MemoryItemStore.make()]
+          for (const page of pages) applyAll(anyhow, page)
+          const comesTo = (store: ItemStore<never>) =>
+            [ask, spelled, lastWriter, multiValue].flatMap((merge) =>
+              COLLECTIONS.map((name) => {
+                const collection = Collection.make(name, { form: Collection.bytes, merge })
+                const page = Effect.runSync(Conflict.list(store, judge(merge), { collection: name }))
+                const items = Effect.runSync(store.scan({ collection: name, prefix: "", limit: 99 }))
+                const views = items.map(({ key }) =>
+                  Effect.runSync(Collection.view(store, collection, key, author("a")))
+                )
+                conflicts += page.conflicts.length
+                merges += views.filter(({ settle }) => settle !== undefined).length
+                return { page, views }
+              })
+            )
+          assert.deepStrictEqual(comesTo(anyhow), comesTo(inOrder))
+        }
+      ),
+      { numRuns: 200 }
+    )
+    assert.isAbove(Math.min(conflicts, merges), 100)
+  })
+})
 
 describe("a decision", () => {
   it("by value puts that in the place of all versions that the conflict has", () => {

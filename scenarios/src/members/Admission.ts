@@ -101,6 +101,8 @@ const spare = Workload.command({
     Effect.gen(function*() {
       const address = Letters.relayOf(host, "spare")
       if (address === undefined) return
+      // One that is known already is sent nothing again.
+      if ((yield* client.relays.list).some((one) => Bytes.equals(one.address.key, address.key))) return
       const here = [...view.byId.keys()]
       const state = yield* client.state
       const recovery = state.genesis.body.recovery

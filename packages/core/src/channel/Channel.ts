@@ -276,11 +276,12 @@ const makeOutbox = Effect.fnUntraced(function*(connection: Connection, establish
   yield* Effect.addFinalizer(() => Effect.sync(() => end(ENDED_HERE)))
 
   /** It begins in its turn of the scheduler: whoever else is about to send comes along. */
-  const start: Effect.Effect<void> = Effect.suspend(() => {
+  // Not to be interrupted half way: nobody would start another.
+  const start: Effect.Effect<void> = Effect.uninterruptible(Effect.suspend(() => {
     if (writing || ended !== undefined) return Effect.void
     writing = true
     return Effect.asVoid(Effect.forkIn(write, scope))
-  })
+  }))
 
   const sendAll: Channel["sendAll"] = (messages) =>
     Effect.suspend(() => {

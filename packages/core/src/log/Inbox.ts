@@ -83,6 +83,7 @@ const acceptArrival = Effect.fnUntraced(function*(
   const gapped = arrival.mark?.gapped ?? [...before.bookByHex.values()].some(({ mark }) => mark.gapped)
   const judged = yield* Judgement.judge(journal, before, {
     candidates,
+    seen: new Set(seen.map(({ ordinal }) => ordinal)),
     truncated: last && gapped,
     everything: book === undefined
   })

@@ -48,6 +48,8 @@ export interface Judged {
 
 export interface Matter {
   readonly candidates: ReadonlyArray<Candidate>
+  /** Ordinals of entries that came with them and are known: a relay has these. */
+  readonly seen: ReadonlySet<number>
   /** Chains begin, and go on, above gaps. */
   readonly truncated: boolean
   /** Whether to look at everything that waits, also where nothing new came. */
@@ -58,7 +60,7 @@ export interface Matter {
 export const judge = Effect.fnUntraced(function*(
   journal: Journal,
   books: Books,
-  { candidates, everything, truncated }: Matter
+  { candidates, everything, seen, truncated }: Matter
 ): Effect.fn.Return<Judged, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable> {
   const nowMillis = yield* Clock.currentTimeMillis
   const hearing = new Hearing(journal, books, nowMillis)
@@ -69,7 +71,7 @@ export const judge = Effect.fnUntraced(function*(
     const context = { crypto: journal.crypto, state: hearing.known.state, nowMillis, truncated }
     const from = hearing.accepted.length
     const page = fresh.flatMap((candidate) => hearing.open(candidate))
-    const rewound = yield* Restore.rewind(journal, books, hearing.known.state, hearing.chains, page)
+    const rewound = yield* Restore.rewind(journal, books, hearing.known.state, hearing.chains, { page, seen })
     hearing.chains = rewound.chains
     hearing.takenBack.push(...rewound.takenBack)
     for (const key of rewound.changed) hearing.changed.add(key)

@@ -39,23 +39,28 @@ export interface Rewound {
   readonly changed: ReadonlyArray<string>
 }
 
-/**
- * Takes back what stands where entries of this device came in. `page` is what came, opened; entries of it that are this
- * device's own are ones that it does not know.
- */
+/** What came from a relay. */
+export interface Came {
+  /** What is new, opened; entries of it that are this device's own are ones that it does not know. */
+  readonly page: ReadonlyArray<Sealing.OpenedEnvelope>
+  /** Ordinals of what was known and came with it. */
+  readonly seen: ReadonlySet<number>
+}
+
+/** Takes back what stands where entries of this device came in, and no relay has. */
 export const rewind = Effect.fnUntraced(function*(
   journal: Journal,
   { bookByHex }: Books,
   state: SpaceState,
   before: Chain.Chains,
-  page: ReadonlyArray<Sealing.OpenedEnvelope>
+  { page, seen }: Came
 ): Effect.fn.Return<Rewound, StoreFailed> {
   const own = page.filter(({ entry }) => Bytes.equals(entry.device, journal.identity.id))
   const behind = own.filter((opened) => isBehind(before, opened) && isSigned(journal, state, opened))
   if (behind.length === 0) return { chains: before, takenBack: [], changed: [] }
   const numbers = [...bookByHex.values()].map(({ number }) => number)
   const [first, ...others] = numbers.map((number) => journal.unsent(number))
-  const unseen = [...first ?? []].filter((ordinal) => others.every((set) => set.has(ordinal)))
+  const unseen = [...first ?? []].filter((ordinal) => !seen.has(ordinal) && others.every((set) => set.has(ordinal)))
   const chainByKey = new Map(before.chainByKey)
   const takenBack: Array<TakenBack> = []
   const changed: Array<string> = []

@@ -95,7 +95,10 @@ const checkEnvelope = (engine: Engine, handle: Handle, bytes: Uint8Array): Resul
 }
 
 /** Stores what was accepted. Its answer goes out with the route's next head; a failure is answered at once. */
-export const store = (engine: Engine, { bytes, envelopes, handle, request }: Accepted): Effect.Effect<void> => {
+export const store = (engine: Engine, accepted: Accepted): Effect.Effect<void> =>
+  Effect.suspend(() => storeNow(engine, accepted))
+
+const storeNow = (engine: Engine, { bytes, envelopes, handle, request }: Accepted): Effect.Effect<void> => {
   const startNanos = engine.clock.monotonicTimeNanosUnsafe()
   const nowMillis = now(engine)
   const { hub } = handle

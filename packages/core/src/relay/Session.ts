@@ -261,20 +261,21 @@ const push = (
     return refuseRequest(handle, frame.request, checked.failure)
   }
   const accepted = checked.success
-  session.pushes++
-  session.pushBytes += accepted.bytes
-  // Beside the reader, and not ended with the connection: what is on its way to the disk is let finish.
-  return Effect.asVoid(Effect.forkDetach(
-    Effect.ensuring(
+  // Beside the reader, and not ended with the connection: what is on its way to the disk is let finish. It is counted
+  // where it runs: a connection that ends before that leaves nothing that is never counted down.
+  const stored = Effect.suspend(() => {
+    session.pushes++
+    session.pushBytes += accepted.bytes
+    return Effect.ensuring(
       Push.store(engine, accepted),
       Effect.sync(() => {
         session.pushes--
         session.pushBytes -= accepted.bytes
         if (hasRoom(engine, session)) session.room?.openUnsafe()
       })
-    ),
-    { startImmediately: true }
-  ))
+    )
+  })
+  return Effect.asVoid(Effect.forkDetach(stored, { startImmediately: true, uninterruptible: true }))
 }
 
 const mayRead = (handle: Hub.Handle): Unauthorized | undefined =>

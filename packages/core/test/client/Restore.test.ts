@@ -59,6 +59,37 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
       assert.strictEqual((yield* b.client().status.current).quarantined, 0)
     }))
 
+  it.effect("leaves what a relay has where it stands, though the copy does not know that it was sent", () =>
+    Effect.gen(function*() {
+      const world = yield* World.make
+      const relay = yield* world.makeRelay()
+      const a = yield* World.found(world, "a", [relay])
+      yield* a.client().settled
+      yield* a.cut
+      const sent = yield* push(a.client(), "on its way")
+      yield* a.crash
+      const copy = yield* a.copy
+      yield* a.open
+      yield* a.heal
+      yield* a.client().wake
+      yield* a.client().settled
+      yield* push(a.client(), "lost")
+      yield* a.client().settled
+      yield* a.crash
+      yield* a.putBack(copy)
+      yield* a.cut
+      yield* a.open
+      const next = yield* push(a.client(), "next")
+      assert.strictEqual(next.seq, sent.seq + 1)
+      yield* a.heal
+      yield* a.client().wake
+      yield* a.client().settled
+      assert.deepStrictEqual(yield* values(a.client()), ["on its way", "lost", "next"])
+      const own = (yield* entries(a.client())).filter(({ ops }) => ops[0]?.action._tag === "Put")
+      assert.deepStrictEqual(own.map(({ seq }) => seq), [1, 2, 3])
+      assert.strictEqual((yield* a.client().status.current).quarantined, 0)
+    }))
+
   it.effect("writes again, after it, what it wrote without knowing of it: nothing is lost and no number is used twice", () =>
     Effect.gen(function*() {
       const { a, b } = yield* restored

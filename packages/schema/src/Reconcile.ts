@@ -153,11 +153,22 @@ const fixed = (bytes: Uint8Array, length: number): Uint8Array => {
   return bytes
 }
 
+/** All parts in one array. Not as arguments of a call: there may be more of them than those may be. */
+const joined = (parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}
+
 const list = (values: Float64Array, width: number): Uint8Array =>
   concat(varint(values.length), Rice.encodeSorted(values, width))
 
 const ids = (values: ReadonlyArray<Uint8Array>): Uint8Array =>
-  concat(varint(values.length), ...values.map((id) => fixed(id, ID_BYTES)))
+  joined([varint(values.length), ...values.map((id) => fixed(id, ID_BYTES))])
 
 const short = (hex: string): Uint8Array =>
   Uint8Array.from({ length: SHORT_BYTES }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16))
@@ -178,7 +189,7 @@ const sums = (answer: Extract<Answer, { _tag: "Sums" }>): Uint8Array => {
     // The sum of nothing is nothing: it is left out.
     if (count > 0) parts.push(sum48(answer.sums[i] ?? 0))
   }
-  return concat(...parts)
+  return joined(parts)
 }
 
 const sum48 = (value: number): Uint8Array => {
@@ -238,11 +249,11 @@ const bodyOf = (answer: Exclude<Answer, { _tag: "Same" | "Differ" | "OtherKey" }
     case "Sums":
       return sums(answer)
     case "Lists":
-      return concat(
+      return joined([
         Uint8Array.of(answer.bits),
         varint(answer.lists.length),
         ...answer.lists.map((handles) => list(handles, HANDLE_BITS - answer.bits))
-      )
+      ])
     case "Difference":
       return concat(short(answer.through), list(answer.missing, PLACE_BITS), ids(answer.ids))
   }

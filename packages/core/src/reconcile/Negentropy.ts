@@ -105,14 +105,16 @@ class Output {
     this.put(Varint.encode(prefix.length), prefix)
   }
 
-  private range(bound: Storage.Bound, mode: number, ...payload: ReadonlyArray<Uint8Array | ReadonlyArray<number>>) {
+  private range(bound: Storage.Bound, mode: number, payload: ReadonlyArray<Uint8Array | ReadonlyArray<number>>) {
     if (this.skipped !== undefined) {
       this.bound(this.skipped)
       this.put([MODE.skip])
       this.skipped = undefined
     }
     this.bound(bound)
-    this.put([mode], ...payload)
+    this.put([mode])
+    // Not as arguments of a call: a message without a limit has more ids than those may be.
+    for (const part of payload) this.put(part)
   }
 
   skip(bound: Storage.Bound): void {
@@ -120,11 +122,11 @@ class Output {
   }
 
   fingerprint(bound: Storage.Bound, fingerprint: Uint8Array): void {
-    this.range(bound, MODE.fingerprint, fingerprint)
+    this.range(bound, MODE.fingerprint, [fingerprint])
   }
 
   ids(bound: Storage.Bound, ids: ReadonlyArray<Uint8Array>): void {
-    this.range(bound, MODE.ids, Varint.encode(ids.length), ...ids)
+    this.range(bound, MODE.ids, [Varint.encode(ids.length), ...ids])
   }
 
   /** Whether what is written is too much. */

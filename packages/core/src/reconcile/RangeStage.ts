@@ -74,8 +74,9 @@ const next = (context: Context, stage: Asking): Move<RangeStage | ExactStage.Exa
   const [first] = stage.probes
   if (first !== undefined && stage.lists.length < LISTS_WAITING_MAX) {
     const level = stage.probes.slice(0, alike(stage.probes))
-    const largest = Math.max(
-      ...level.map(({ bits, count, node }) => Math.max(count, ReconcileSet.rangeOf(replica, bits, node).count))
+    const largest = level.reduce(
+      (most, { bits, count, node }) => Math.max(most, count, ReconcileSet.rangeOf(replica, bits, node).count),
+      0
     )
     const step = stepFor(first.bits, largest)
     const room = Math.floor(Limit.reconcileBytesMax / 2 / (CHILD_BYTES * 2 ** step))

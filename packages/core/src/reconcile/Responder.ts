@@ -12,6 +12,7 @@ import * as Result from "effect/Result"
 import * as Cells from "./Cells.ts"
 import * as Checkpoint from "./Checkpoint.ts"
 import * as Estimator from "./Estimator.ts"
+import * as IdIndex from "./IdIndex.ts"
 import * as LtHash from "./LtHash.ts"
 import * as Ordered from "./Ordered.ts"
 import { ReconcileFailed } from "./ReconcileFailed.ts"
@@ -23,8 +24,15 @@ type Of<Tag extends Wire.Request["_tag"]> = Extract<Wire.Request, { _tag: Tag }>
 /** What a responder remembers between two requests. */
 export interface Responder {
   readonly messages: number
-  /** The handles that the last answer listed, for `WantAll`. */
-  readonly listed: Float64Array | undefined
+  /** What the last answer listed, for `WantAll`. */
+  readonly listed: ReadonlyArray<Rows> | undefined
+}
+
+/** Rows of one index, from `first` to before `end`: rows are only added, so this stays true. */
+interface Rows {
+  readonly index: IdIndex.IdIndex
+  readonly first: number
+  readonly end: number
 }
 
 /** The beginning of a conversation. */
@@ -67,29 +75,45 @@ export const respond = (
   const decoded = Wire.decodeRequest(bytes)
   if (Result.isFailure(decoded)) return failed("malformed")
   const request = decoded.success
-  if (request._tag === "Want") return Result.succeed(sending(messages, context, request.handles))
+  if (request._tag === "Want") return Result.succeed(sending(messages, idsOf(context, request.handles)))
   if (request._tag === "WantAll") {
     return responder.listed === undefined
       ? failed("unexpected")
-      : Result.succeed(sending(messages, context, responder.listed))
+      : Result.succeed(sending(messages, responder.listed.flatMap(idsIn)))
   }
   const answer = answerTo(request, context)
   if (answer === undefined) return failed("inconsistent")
-  const listed = answer._tag === "Tail" || answer._tag === "List" ? answer.handles : undefined
   return Result.succeed({
-    responder: { messages, listed },
+    responder: { messages, listed: listedBy(answer, context) },
     message: Wire.encodeAnswer(answer),
     send: [],
     agreed: answer._tag === "Same"
   })
 }
 
-const sending = (messages: number, { replica }: Context, handles: Float64Array): Answered => ({
+const sending = (messages: number, send: ReadonlyArray<Uint8Array>): Answered => ({
   responder: { messages, listed: undefined },
   message: undefined,
-  send: Array.from(new Set(handles), (handle) => ReconcileSet.idsBelow(replica, Wire.HANDLE_BITS, handle)).flat(),
+  send,
   agreed: false
 })
+
+const idsOf = ({ replica }: Context, handles: Float64Array): ReadonlyArray<Uint8Array> =>
+  Array.from(new Set(handles), (handle) => ReconcileSet.idsBelow(replica, Wire.HANDLE_BITS, handle)).flat()
+
+const idsIn = ({ end, first, index }: Rows): ReadonlyArray<Uint8Array> => {
+  const found: Array<Uint8Array> = []
+  for (let row = first; row < end; row++) if (IdIndex.isLive(index, row)) found.push(IdIndex.idOf(index, row))
+  return found
+}
+
+/** The rows that an answer lists: the last ones of a set, or all. */
+const listedBy = (answer: Wire.Answer, { replica, since }: Context): ReadonlyArray<Rows> | undefined => {
+  if (answer._tag === "List") return replica.indexes.map((index) => ({ index, first: 0, end: index.rows }))
+  if (answer._tag !== "Tail" || since === undefined) return undefined
+  const { index } = since.set
+  return [{ index, first: index.rows - answer.handles.length, end: index.rows }]
+}
 
 /** The answer; undefined for a request that contradicts itself. */
 const answerTo = (

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Cells from "./Cells.ts"
 import * as IdIndex from "./IdIndex.ts"
 import * as LtHash from "./LtHash.ts"
+import * as RangeTree from "./RangeTree.ts"
 import * as ReconcileSet from "./ReconcileSet.ts"
 import * as ShortId from "./ShortId.ts"
 import * as SipHash from "./SipHash.ts"
@@ -146,10 +147,12 @@ export const decode = (
   take(sketch.sum)
   take(sketch.counters)
   take(sketch.cells)
-  take(sketch.tree.counts)
-  for (let leaf = 0; leaf < sketch.tree.sums.length; leaf++, at += 2) {
-    sketch.tree.sums[leaf] = whole(words[at] ?? 0, words[at + 1] ?? 0)
+  const leaves = RangeTree.make(scale)
+  take(leaves.counts)
+  for (let leaf = 0; leaf < leaves.sums.length; leaf++, at += 2) {
+    leaves.sums[leaf] = whole(words[at] ?? 0, words[at + 1] ?? 0)
   }
+  RangeTree.combine(sketch.tree, leaves)
   for (; at < words.length; at += ROW_WORDS) IdIndex.restore(set.index, words, at)
   sketch.count = count
   return Result.succeed({ set: { ...set, sketch, removed, summed: count }, position })

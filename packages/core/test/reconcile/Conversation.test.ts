@@ -237,13 +237,15 @@ describe("checkpoints", () => {
 })
 
 it("every answer of a responder fits a message", () => {
-  const set = setOf(idsFrom(50, 20_000))
+  const set = setOf(idsFrom(50, 150_000), { sumLater: true })
   const requests: ReadonlyArray<Reconcile.Request> = [
     { _tag: "More", nonce, from: 0, count: 2 ** 50 },
     { _tag: "More", nonce, from: 2 ** 50, count: 1 },
     { _tag: "Probe", nonce, bits: 16, step: 8, nodes: Float64Array.from({ length: 2 ** 16 }, (_, i) => i) },
     { _tag: "Ask", nonce, bits: 0, nodes: Float64Array.of(0) },
     { _tag: "Ask", nonce, bits: 20, nodes: Float64Array.from({ length: 100_000 }, (_, i) => i) },
+    { _tag: "Ask", nonce, bits: 18, nodes: Float64Array.from({ length: 2 ** 18 }, (_, i) => i) },
+    { _tag: "Probe", nonce, bits: 8, step: 8, nodes: Float64Array.from({ length: 2 ** 8 }, (_, i) => i) },
     { _tag: "Exact", nonce, from: "0".repeat(16), through: "f".repeat(16), ids: [] }
   ]
   for (const request of requests) {

@@ -152,6 +152,14 @@ describe("a client and a server", () => {
     assert.throws(() => Negentropy.initiate(Storage.fromSet(a), { frameBytesMax: 4095 }), RangeError)
   })
 
+  it("have no limit of their own: a frame of 150,000 ids", () => {
+    const server = Storage.fromSet(setOf(idsFrom(7, 150_000), { sumLater: true }))
+    const answer = Result.getOrThrow(
+      Negentropy.respond(server, Negentropy.initiate(Storage.make([])), { frameBytesMax: 2 ** 30 })
+    )
+    assert.strictEqual(Result.getOrThrow(Negentropy.receive(Storage.make([]), answer)).need.length, 150_000)
+  })
+
   it("find what the other strategies find: 10,000 random pairs", () => {
     const next = random(5)
     for (let run = 0; run < 10_000; run++) {

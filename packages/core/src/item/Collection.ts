@@ -80,7 +80,9 @@ export const view = <A, E>(
     if (heads === undefined) {
       return { ...item, shown: ABSENT, beside: [], conflict: undefined, shows: [], settle: undefined, isSettler: false }
     }
-    const history = yield* Ancestor.history(store, item, heads)
+    const history: Ancestor.History = Merge.usesHistory(heads, collection.merge)
+      ? yield* Ancestor.history(store, item, heads)
+      : new Map()
     return viewOf(collection, item, { heads, history, self })
   })
 

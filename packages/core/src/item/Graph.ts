@@ -156,17 +156,14 @@ class Pass<E> {
   }
 
   prune(entries: ReadonlyArray<ItemEntry>): Effect.Effect<void, E> {
-    const items = entries.flatMap(({ ops }) => ops)
-    return Effect.map(Effect.all([this.#rows.loadOps(entries), this.#store.heads(items)]), ([, heads]) => {
-      const loneHeads = new Set(heads.flatMap((all) => all.length === 1 ? all : []))
-      for (const { id, ops } of entries) {
-        for (const item of ops) {
-          const row = this.#rows.op(item, id)
-          if (row === undefined || row.op === null) continue
-          const isOver = row.children > 0 || (row.op.action._tag === "Delete" && loneHeads.has(row.op))
-          if (isOver) this.#rows.setOp(item, id, undefined)
-        }
-      }
+    const ops = entries.flatMap(({ id, ops }) => ops.map(({ collection, key }) => ({ collection, key, id })))
+    return Effect.map(Effect.all([this.#rows.loadOps(entries), this.#store.heads(ops)]), ([, heads]) => {
+      ops.forEach((item, at) => {
+        const row = this.#rows.op(item, item.id)
+        if (row === undefined || row.op === null) return
+        const isLone = heads[at]?.length === 1 && row.children === 0
+        if (row.children > 0 || (isLone && row.op.action._tag === "Delete")) this.#rows.setOp(item, item.id, undefined)
+      })
     })
   }
 

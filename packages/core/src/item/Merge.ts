@@ -17,6 +17,7 @@ import {
   compareIds,
   type Heads,
   isAlike,
+  isContested,
   type ItemAction,
   latestOf,
   localOf,
@@ -102,6 +103,10 @@ const digestOf = (action: ItemAction): number => {
 }
 
 const idsOf = (heads: ReadonlyArray<Operation>): ReadonlyArray<OpId> => heads.map(({ id }) => id)
+
+/** Whether `resolve` looks at the history of these heads; without that, an empty one does. */
+export const usesHistory = (heads: Heads, strategy: Strategy): boolean =>
+  strategy._tag === "Fold" && strategy.usesBase && isContested(heads)
 
 /** What some heads come to. `history` is `Ancestor.history` of them. */
 export const resolve = (options: {

@@ -118,7 +118,7 @@ class InOrder implements Answer {
   }
 
   add(found: ReadonlyArray<Found>): void {
-    this.#all.push(...found)
+    for (const one of found) this.#all.push(one)
   }
 
   found(): ReadonlyArray<Found> {
@@ -142,7 +142,7 @@ class Latest implements Answer {
   }
 
   add(found: ReadonlyArray<Found>): void {
-    this.#all.push(...found)
+    for (const one of found) this.#all.push(one)
     if (this.#all.length > 2 * this.#max + PAGE_ITEMS) this.#all = [...this.found()]
   }
 

@@ -118,12 +118,12 @@ export class Workspace<E> {
     for (const [id, held] of this.#entryById) {
       if (!isChanged(held)) continue
       writes.push({ table: "entry", id, row: held.now })
-      const [before, now] = [waitsFor(held.before), waitsFor(held.now)]
+      const [before, now] = [new Set(waitsFor(held.before)), new Set(waitsFor(held.now))]
       for (const missing of before) {
-        if (!now.includes(missing)) writes.push({ table: "waiting", missing, id, row: undefined })
+        if (!now.has(missing)) writes.push({ table: "waiting", missing, id, row: undefined })
       }
       for (const missing of now) {
-        if (!before.includes(missing)) writes.push({ table: "waiting", missing, id, row: true })
+        if (!before.has(missing)) writes.push({ table: "waiting", missing, id, row: true })
       }
     }
     for (const { item, opById } of this.#items.values()) {

@@ -5,7 +5,9 @@ import * as Graph from "../../src/item/Graph.ts"
 import { DELETE, type ItemEntry, nameOf, type OpId } from "../../src/item/Item.ts"
 import type { ItemStore } from "../../src/item/ItemStore.ts"
 import * as MemoryItemStore from "../../src/item/MemoryItemStore.ts"
-import { applyAll, arrivals, commit, entry, histories, idOf, model, seen, value } from "./kit.ts"
+import { applyAll, arrivals, commit, copying, entry, histories, idOf, model, seen, value } from "./kit.ts"
+
+const emptyStore = () => copying(MemoryItemStore.make())
 
 const withArrivals = histories.chain((entries) => fc.tuple(fc.constant(entries), arrivals(entries)))
 
@@ -37,7 +39,7 @@ describe("arrival", () => {
   it("in any order, in any pages and any number of times comes to the same", () => {
     fc.assert(
       fc.property(withArrivals, ([entries, pages]) => {
-        const [inOrder, anyhow] = [MemoryItemStore.make(), MemoryItemStore.make()]
+        const [inOrder, anyhow] = [emptyStore(), emptyStore()]
         for (const one of entries) applyAll(inOrder, [one])
         for (const page of pages) applyAll(anyhow, page)
         assert.deepStrictEqual(seen(anyhow), model(entries))
@@ -50,7 +52,7 @@ describe("arrival", () => {
   it("shows after each page what the rule says of what has come, and never half of an entry", () => {
     fc.assert(
       fc.property(withArrivals, ([, pages]) => {
-        const store = MemoryItemStore.make()
+        const store = emptyStore()
         const come: Array<ItemEntry> = []
         for (const page of pages) {
           applyAll(store, page)
@@ -65,7 +67,7 @@ describe("arrival", () => {
   it("in commits of any size comes to the same, each of them whole entries", () => {
     fc.assert(
       fc.property(withArrivals, fc.integer({ min: 1, max: 4 }), ([entries, pages], opsMax) => {
-        const store = MemoryItemStore.make()
+        const store = emptyStore()
         for (const page of pages) {
           for (const outcome of commit(store, Graph.apply(store, page, { opsMax }), { opsMax })) {
             assertWhole(outcome, entries)
@@ -79,7 +81,7 @@ describe("arrival", () => {
   it("tells of changes that lead from one state to the next", () => {
     fc.assert(
       fc.property(withArrivals, ([, pages]) => {
-        const store = MemoryItemStore.make()
+        const store = emptyStore()
         const told = new Map<string, ReadonlyArray<OpId>>()
         for (const page of pages) {
           for (const change of applyAll(store, page).flatMap(({ changes }) => changes)) {
@@ -107,7 +109,7 @@ describe("entries that never come", () => {
   it("hold up nothing once they are known to be gone, and may come all the same", () => {
     fc.assert(
       fc.property(withGone, ([pages, withheld, released, at]) => {
-        const store = MemoryItemStore.make()
+        const store = emptyStore()
         const held = new Set(withheld.map(({ id }) => id))
         const gone = new Set(released.map(({ id }) => id))
         const come: Array<ItemEntry> = []
@@ -129,7 +131,7 @@ describe("entries that never come", () => {
   it("are the same to others once they were taken back", () => {
     fc.assert(
       fc.property(withGone, ([pages, retracted, , at]) => {
-        const store = MemoryItemStore.make()
+        const store = emptyStore()
         const out = new Set(retracted.map(({ id }) => id))
         const come: Array<ItemEntry> = []
         pages.forEach((page, number) => {
@@ -155,7 +157,7 @@ describe("entries that never come", () => {
 
 describe("an entry", () => {
   it("of which one operation waits for a parent shows none of them, and is listed with what is missing", () => {
-    const store = MemoryItemStore.make()
+    const store = emptyStore()
     const both: ItemEntry = {
       ...entry({ id: 2 }),
       ops: [...entry({ id: 2, key: "k", parents: [1] }).ops, ...entry({ id: 2, key: "o" }).ops]
@@ -169,13 +171,13 @@ describe("an entry", () => {
   })
 
   it("that another member names for an item of which it says nothing supersedes nothing there", () => {
-    const store = MemoryItemStore.make()
+    const store = emptyStore()
     applyAll(store, [entry({ id: 1, key: "k" }), entry({ id: 2, key: "o" }), entry({ id: 3, key: "k", parents: [2] })])
     assert.deepStrictEqual(seen(store).heads, [["a", "k", [idOf(1), idOf(3)]], ["a", "o", [idOf(2)]]])
   })
 
   it("that names a parent twice names it once", () => {
-    const store = MemoryItemStore.make()
+    const store = emptyStore()
     const twice = entry({ id: 2, parents: [1, 1] })
     applyAll(store, [entry({ id: 1 }), twice])
     const [row] = Effect.runSync(store.ops([{ item: { collection: "a", key: "k" }, id: idOf(2) }]))
@@ -186,7 +188,7 @@ describe("an entry", () => {
 
   it("is read for at a cost that does not grow with the history before it", () => {
     const read = (length: number): number => {
-      const store = MemoryItemStore.make()
+      const store = emptyStore()
       let count = 0
       const counted = <A, B>(ask: (all: ReadonlyArray<A>) => Effect.Effect<B>) => (all: ReadonlyArray<A>) => {
         count += all.length
@@ -211,7 +213,7 @@ describe("an entry", () => {
 
 describe("generations", () => {
   const generationAt = (entries: ReadonlyArray<ItemEntry>, id: number): number | undefined => {
-    const store = MemoryItemStore.make()
+    const store = emptyStore()
     applyAll(store, entries)
     return Effect.runSync(store.ops([{ item: { collection: "a", key: "k" }, id: idOf(id) }]))[0]?.op?.generation
   }
@@ -235,7 +237,7 @@ describe("generations", () => {
 
 describe("pruning", () => {
   it("forgets what was superseded and lone tombstones, and changes nothing that is seen", () => {
-    const store = MemoryItemStore.make()
+    const store = emptyStore()
     const all = [
       entry({ id: 1, key: "k" }),
       entry({ id: 2, key: "k", parents: [1] }),
@@ -253,7 +255,7 @@ describe("pruning", () => {
   })
 
   it("does not let an entry come back that was pruned, nor hold up what names it", () => {
-    const store = MemoryItemStore.make()
+    const store = emptyStore()
     const all = [entry({ id: 1 }), entry({ id: 2, parents: [1] })]
     applyAll(store, all)
     commit(store, Graph.prune(store, all))

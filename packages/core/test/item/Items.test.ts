@@ -8,8 +8,11 @@ import type { ItemEntry } from "../../src/item/Item.ts"
 import * as Items from "../../src/item/Items.ts"
 import type { ItemStore } from "../../src/item/ItemStore.ts"
 import * as MemoryItemStore from "../../src/item/MemoryItemStore.ts"
+import * as Counter from "../../src/item/merge/Counter.ts"
 import { lastWriter } from "../../src/item/merge/LastWriter.ts"
 import { multiValue } from "../../src/item/merge/MultiValue.ts"
+import type { Strategy } from "../../src/item/merge/Strategy.ts"
+import { threeWayMap } from "../../src/item/merge/ThreeWayMap.ts"
 import { author, entry, idOf, text, value } from "./kit.ts"
 
 const notes = Collection.make("a", { form: Collection.bytes })
@@ -171,6 +174,29 @@ describe("a collection", () => {
       assert.deepStrictEqual((yield* items.view(throwing, "k")).shown, { _tag: "Unreadable", bytes: text("1"), cause })
       const deleted = yield* viewed(lastWriter, entry({ id: 1, action: { _tag: "Delete" } }))
       assert.deepStrictEqual([deleted.shown._tag, deleted.shows], ["Absent", [idOf(1)]])
+    }))
+
+  it.effect("reads history only where its merge looks at what both sides began with", () =>
+    Effect.gen(function*() {
+      const memory = MemoryItemStore.make()
+      let reads = 0
+      const counting: ItemStore<never> = {
+        ...memory,
+        ops: (refs) => {
+          reads++
+          return memory.ops(refs)
+        }
+      }
+      const items = yield* Items.make(counting, self)
+      const two = [entry({ id: 2, parents: [1] }), entry({ id: 3, parents: [1] })]
+      yield* items.apply([entry({ id: 1 }), ...two])
+      const readsOf = (merge: Strategy) => {
+        reads = 0
+        return Effect.map(items.view(Collection.make("a", { form: Collection.bytes, merge }), "k"), () => reads)
+      }
+      assert.strictEqual(yield* readsOf(lastWriter), 0)
+      assert.strictEqual(yield* readsOf(Counter.counter()), 0)
+      assert.isAbove(yield* readsOf(threeWayMap()), 0)
     }))
 
   it.effect("shows versions beside each other where it keeps them", () =>

@@ -211,6 +211,22 @@ export const commit = (
 export const applyAll = (store: ItemStore<never>, entries: ReadonlyArray<ItemEntry>): ReadonlyArray<Graph.Outcome> =>
   commit(store, Graph.apply(store, entries))
 
+/** A store that gives everything as a copy, as one does that keeps bytes. */
+export const copying = (store: ItemStore<never>): ItemStore<never> => {
+  const copy = <A, B>(ask: (of: A) => Effect.Effect<B>) => (of: A) =>
+    Effect.map(ask(of), (answer): B => structuredClone(answer))
+  return {
+    entries: copy(store.entries),
+    ops: copy(store.ops),
+    heads: copy(store.heads),
+    waitingFor: copy(store.waitingFor),
+    waiting: copy(store.waiting),
+    scan: copy(store.scan),
+    contested: copy(store.contested),
+    commit: (writes) => store.commit(structuredClone(writes))
+  }
+}
+
 /** A store that keeps what was written to it. */
 export const recording = (store: ItemStore<never>): ItemStore<never> & { readonly written: Array<ItemWrite> } => {
   const written: Array<ItemWrite> = []

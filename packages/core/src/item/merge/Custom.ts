@@ -41,6 +41,7 @@ export const custom = (
   _tag: "Fold",
   name,
   onDelete,
+  usesBase: true,
   isForeign: true,
   fold: (sides) => guard(name, () => check(name, merge(copyOf(sides))))
 })

@@ -61,6 +61,8 @@ export interface Fold {
   readonly _tag: "Fold"
   readonly name: string
   readonly onDelete: OnDelete
+  /** Whether it looks at what both sides began with. */
+  readonly usesBase: boolean
   /** Whether it calls code of an app, which may answer one thing here and another there. */
   readonly isForeign: boolean
   readonly fold: (sides: Sides) => Result.Result<Merged, MergeFailed>
@@ -103,6 +105,7 @@ export const joining = <A>(options: {
   _tag: "Fold",
   name: options.name,
   onDelete: options.onDelete,
+  usesBase: false,
   isForeign: false,
   fold: ({ local, remote }) => {
     const [a, b] = [options.decode(local), options.decode(remote)]

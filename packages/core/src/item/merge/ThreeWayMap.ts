@@ -81,6 +81,7 @@ export const threeWayMap = ({ field, form = fields, onDelete = "conflict" }: Map
   _tag: "Fold",
   name: NAME,
   onDelete,
+  usesBase: true,
   isForeign: field !== undefined || form !== fields,
   fold: (sides) => guard(NAME, () => mergeMaps(sides, form, field))
 })
@@ -92,7 +93,9 @@ const mergeMaps = (
 ): Result.Result<Merged, MergeFailed> => {
   const [ours, theirs] = [form.decode(local), form.decode(remote)]
   if (ours === undefined || theirs === undefined) return failed("malformed", NAME)
-  const before = bases.map((base) => form.decode(base)).filter((base) => base !== undefined)
+  const decoded = bases.map((base) => form.decode(base)).filter((base) => base !== undefined)
+  // With one that is no map, what the fields began with is not known.
+  const before = decoded.length === bases.length ? decoded : []
   const all = new Map<string, Uint8Array>()
   for (const field of new Set([...ours.keys(), ...theirs.keys()])) {
     const sides = {

@@ -102,6 +102,8 @@ describe("a three-way map", () => {
       x: "1",
       y: "1"
     })
+    const three = fold(threeWayMap(), map({ x: "1" }), map({ x: "2" }), map({ x: "1" }), noise)
+    assert.strictEqual(failureOf(three), "unresolved")
     // Fields out of order, and twice: [[ "b", 1 ], [ "a", 1 ]] by hand.
     const row = (name: string) => [0x92, 0xa1, name.charCodeAt(0), 0xc4, 0x01, 0x31]
     assert.deepStrictEqual(read(Uint8Array.of(0x92, ...row("a"), ...row("b"))), { a: "1", b: "1" })

@@ -119,6 +119,9 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     stale = false
   })
 
+  /** What failed may be durable all the same: then it is shown, and sent. Where even that can not be read, later. */
+  const lookAgain = Effect.ignore(Effect.andThen(reload, Effect.sync(changed.raise)))
+
   const commit = <A>(change: Change<A>): Effect.Effect<A, StoreFailed> =>
     Effect.gen(function*() {
       stale = true
@@ -141,7 +144,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     update: (change) =>
       Effect.suspend(() => stale ? reload : Effect.void).pipe(
         Effect.andThen(Effect.suspend(() => change(loaded.books))),
-        Effect.flatMap((made) => Effect.uninterruptible(commit(made))),
+        Effect.flatMap((made) => Effect.uninterruptible(Effect.tapError(commit(made), () => lookAgain))),
         (change) => permit.withPermit(change)
       ),
     markUnsent: (relay, ordinal) => {

@@ -9,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { push } from "../kit/values.ts"
+import { push, values } from "../kit/values.ts"
 import * as World from "../kit/World.ts"
 
 const failure: Status.Failure = { tag: "RelayUnreachable", message: "nobody there", retrying: true }
@@ -184,6 +184,24 @@ layer(World.CryptoLive)("a device whose relay is away", (it) => {
       assert.strictEqual((yield* a.client().status.current).relays[0]?.failure?.tag, "RelayKeyMismatch")
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(a.dials(), 1)
+    }))
+
+  it.effect("shows and sends, by itself, what was saved though saving it was said to have failed", () =>
+    Effect.gen(function*() {
+      const world = yield* World.make
+      const relay = yield* world.makeRelay()
+      const a = yield* World.found(world, "a", [relay])
+      const b = yield* World.admit(world, a, "b")
+      yield* a.client().settled
+      yield* b.open
+      yield* b.client().settled
+      let failures = 1
+      b.fault(() => failures-- > 0 ? "fail-after" : "ok")
+      assert.strictEqual((yield* Effect.flip(push(b.client(), "saved")))._tag, "StoreFailed")
+      yield* b.client().settled
+      assert.deepStrictEqual(yield* values(b.client()), ["saved"])
+      yield* a.client().pull
+      assert.deepStrictEqual(yield* values(a.client()), ["saved"])
     }))
 
   it.effect("says that its disk is full, and goes on when it is not", () =>

@@ -21,6 +21,8 @@ import * as Said from "../Said.ts"
 import { offerFact } from "./Invite.ts"
 
 interface Handle {
+  /** It has a space: it will be inside. */
+  member: boolean
   inside: ClientNode.Handle | undefined
 }
 
@@ -87,9 +89,13 @@ const enter = (host: Node.Base): Effect.Effect<void, unknown, Services> =>
 const program = (host: Node.Host<Handle>) =>
   Effect.gen(function*() {
     const directory = yield* ClientNode.open(host)
-    const handle: Handle = { inside: undefined }
+    const handle: Handle = {
+      member: (yield* Effect.provideContext(Sotto.stateOf, directory)) === "space",
+      inside: undefined
+    }
     host.ready(handle)
     yield* Effect.provideContext(enter(host), directory)
+    handle.member = true
     host.mark("came in")
     handle.inside = yield* ClientNode.start(host, directory)
     return yield* Effect.never
@@ -100,5 +106,8 @@ export const make = (count: readonly [low: number, high: number]): Node.Kind =>
   Node.make({
     count,
     program,
-    probe: ({ inside }: Handle) => inside === undefined ? Effect.succeed<Node.Probe>({}) : ClientNode.probe(inside)
+    probe: ({ inside, member }: Handle) => {
+      if (inside !== undefined) return ClientNode.probe(inside)
+      return Effect.succeed<Node.Probe>(member ? { pending: "its space to be opened" } : {})
+    }
   })

@@ -17,7 +17,10 @@ import * as Query from "./Query.ts"
 
 /** The items of a space on one device. */
 export interface Items<E> {
-  /** Takes accepted entries in, in any order and any number of times. */
+  /**
+   * Takes accepted entries in, in any order and any number of times. Pages of a thousand or so are best: what does not fit
+   * a commit is written twice, waiting and applied.
+   */
   readonly apply: (entries: ReadonlyArray<ItemEntry>) => Effect.Effect<void, E>
   /** Entries that will not come: what waits for them waits no longer. */
   readonly release: (ids: ReadonlyArray<OpId>) => Effect.Effect<void, E>

@@ -148,9 +148,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
         (change) => permit.withPermit(change)
       ),
     markUnsent: (relay, ordinal) => {
-      const set = loaded.unsent.get(relay)
-      if (set === undefined) loaded.unsent.set(relay, new Set([ordinal]))
-      else set.add(ordinal)
+      loaded.unsent.set(relay, (loaded.unsent.get(relay) ?? new Set()).add(ordinal))
     },
     markSent: (relay, ordinal) => {
       loaded.unsent.get(relay)?.delete(ordinal)

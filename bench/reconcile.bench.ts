@@ -1,6 +1,6 @@
 /**
  * Reconciliation of two sets of 1,000,000 ids: bytes both ways, round trips and processor time of both sides together,
- * until either side knows what it has to send; then what it costs to make sure of it by the roots. Sketch and ranges beside
+ * until both sides know what they have to send; then what it costs to make sure of it by the roots. Sketch and ranges beside
  * our own Negentropy, which has no limit of a frame here, on the same sets. Medians over several sets of differences.
  *
  * `uniform`: the differences lie anywhere, half of them on each side. `newest`: they came after the last agreement.
@@ -193,7 +193,7 @@ const prepare = (): { readonly pair: Pair; readonly set: SetFigures } => {
   const before = megabytes()
   const first = fill(true)
   const setMegabytes = megabytes() - before
-  const later = time(() => fill(true))
+  const later = [1, 2, 3].map(() => time(() => fill(true))).reduce((a, b) => a.millis < b.millis ? a : b)
   const now = time(() => fill(false))
   if (first.index.count !== later.result.index.count) throw new Error("two sets of the same ids differ")
   const some = ids.slice(0, 20_000)

@@ -53,6 +53,14 @@ export const advance = (walk: Walk): void => {
   walk.at = after(walk.at, random)
 }
 
+/** Puts a short id and its check into one cell, or takes them out. */
+export const toggleOne = (cells: Cells, cell: number, high: number, low: number, check: number): void => {
+  const at = cell * CELL_WORDS
+  cells[at] = (cells[at] ?? 0) ^ high
+  cells[at + 1] = (cells[at + 1] ?? 0) ^ low
+  cells[at + 2] = (cells[at + 2] ?? 0) ^ check
+}
+
 const walking: Walk = { at: 0, s0: 0, s1: 0 }
 
 /** Puts a short id into the cells from `from` on, or takes it out: the same thing. */
@@ -63,12 +71,7 @@ export const toggle = (cells: Cells, high: number, low: number, from = 0): void 
   let s0 = high | 0
   let s1 = (high | low) === 0 ? 1 : low | 0
   for (let cell = 0; cell < end;) {
-    if (cell >= from) {
-      const at = cell * CELL_WORDS
-      cells[at] = (cells[at] ?? 0) ^ high
-      cells[at + 1] = (cells[at + 1] ?? 0) ^ low
-      cells[at + 2] = (cells[at + 2] ?? 0) ^ check
-    }
+    if (cell >= from) toggleOne(cells, cell, high, low, check)
     const product = Math.imul(s0, 0x9e3779bb)
     cell = after(cell, Math.imul(product << 5 | product >>> 27, 5) >>> 0)
     s1 ^= s0

@@ -40,10 +40,6 @@ export const difference = (
   return { push, need }
 }
 
-/** The ids of handles, each once. */
-export const idsOf = (replica: ReconcileSet.Replica, handles: ReadonlyArray<number>): ReadonlyArray<Uint8Array> =>
-  [...new Set(handles)].flatMap((handle) => ReconcileSet.idsBelow(replica, ShortId.HANDLE_BITS, handle))
-
 /** What was found, with this side's state of now. */
 export const make = (
   replica: ReconcileSet.Replica,
@@ -59,7 +55,7 @@ export const fromLists = (
 ): Found => {
   const { need, push } = difference(lists.mine, lists.theirs)
   return make(replica, proof, {
-    push: idsOf(replica, push),
+    push: ReconcileSet.idsOf(replica, push),
     need: Float64Array.from(need),
     needsAll: need.length > 0 && need.length === lists.theirs.length
   })
@@ -71,16 +67,22 @@ export const fromShortIds = (
   proof: Uint8Array,
   shortIds: Uint32Array
 ): Found => {
-  const [push, need]: [Array<number>, Array<number>] = [[], []]
+  const push = new Map<number, Uint8Array>()
+  const need = new Set<number>()
   for (let i = 0; i < shortIds.length; i += 2) {
     const high = shortIds[i] ?? 0
     const low = shortIds[i + 1] ?? 0
-    const isMine = replica.indexes.some((index) => IdIndex.hasShort(index, high, low))
-    const list = isMine ? push : need
-    list.push(ShortId.handleOf(high, low))
+    let isMine = false
+    for (const [number, index] of replica.indexes.entries()) {
+      // By row, so that what garbage shows twice is taken once.
+      for (const row of IdIndex.rowsOf(index, high, low)) {
+        isMine = true
+        push.set(row * replica.indexes.length + number, IdIndex.idOf(index, row))
+      }
+    }
+    if (!isMine) need.add(ShortId.handleOf(high, low))
   }
-  const needed = Float64Array.from(new Set(need)).sort()
-  return make(replica, proof, { push: idsOf(replica, push), need: needed, needsAll: false })
+  return make(replica, proof, { push: [...push.values()], need: Float64Array.from(need).sort(), needsAll: false })
 }
 
 /** Why what came does not show that the sets are equal now. */

@@ -16,7 +16,7 @@ const PAGE_BITS = 10
 const PAGE_ROWS = 1 << PAGE_BITS
 const SLOTS_MIN_BITS = 6
 
-/** A slot holds row + 1 in its low bits (0: empty), and above them bits of the short id, which spare most looks at rows. */
+/** A slot holds row + 1 in its low bits (0: empty), and above them five bits of the short id, which spare most looks at rows. */
 const ENTRY_BITS = 27
 const ENTRY_MASK = 2 ** ENTRY_BITS - 1
 
@@ -59,7 +59,7 @@ export const withWords = <A>(index: IdIndex, row: number, use: (words: Uint32Arr
 
 const homeOf = (index: IdIndex, high: number): number => high >>> (32 - index.slotBits)
 
-const entryOf = (row: number, low: number): number => (row + 1 | low << ENTRY_BITS) >>> 0
+const entryOf = (row: number, low: number): number => (row + 1 | low & ~ENTRY_MASK) >>> 0
 const rowAt = (entry: number): number => (entry & ENTRY_MASK) - 1
 
 const isId = (index: IdIndex, row: number, words: Uint32Array): boolean => {
@@ -70,7 +70,7 @@ const isId = (index: IdIndex, row: number, words: Uint32Array): boolean => {
 }
 
 const isShort = (index: IdIndex, entry: number, high: number, low: number): boolean =>
-  ((entry ^ low << ENTRY_BITS) & ~ENTRY_MASK) === 0 && highOf(index, rowAt(entry)) === high &&
+  ((entry ^ low) & ~ENTRY_MASK) === 0 && highOf(index, rowAt(entry)) === high &&
   lowOf(index, rowAt(entry)) === low
 
 /** The slot of an id, or −1. */
@@ -87,14 +87,29 @@ const slotOf = (index: IdIndex, high: number, low: number, words: Uint32Array): 
 export const has = (index: IdIndex, high: number, low: number, words: Uint32Array): boolean =>
   slotOf(index, high, low, words) >= 0
 
-/** Whether an id with this short id is there. */
-export const hasShort = (index: IdIndex, high: number, low: number): boolean => {
+const rowsWhere = (index: IdIndex, high: number, isWanted: (entry: number) => boolean): ReadonlyArray<number> => {
   const mask = index.slots.length - 1
+  const found: Array<number> = []
   for (let slot = homeOf(index, high);; slot = (slot + 1) & mask) {
     const entry = index.slots[slot] ?? 0
-    if (entry === 0) return false
-    if (isShort(index, entry, high, low)) return true
+    if (entry === 0) return found
+    if (isWanted(entry)) found.push(rowAt(entry))
   }
+}
+
+/** The rows with this short id: seldom more than one. */
+export const rowsOf = (index: IdIndex, high: number, low: number): ReadonlyArray<number> =>
+  rowsWhere(index, high, (entry) => isShort(index, entry, high, low))
+
+/** The rows with this handle. */
+export const rowsOfHandle = (index: IdIndex, handle: number): ReadonlyArray<number> => {
+  const high = Math.floor(handle / 0x1_0000)
+  const low = handle % 0x1_0000 << 16
+  return rowsWhere(
+    index,
+    high,
+    (entry) => ((entry ^ low) & ~ENTRY_MASK) === 0 && handleOf(index, rowAt(entry)) === handle
+  )
 }
 
 /**

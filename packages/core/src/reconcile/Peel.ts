@@ -49,8 +49,9 @@ export const peel = (cells: Cells.Cells): Peeled => {
     found[2 * taken] = high
     found[2 * taken + 1] = low
     taken++
-    Cells.toggle(cells, high, low)
+    const check = ShortId.checkOf(high, low)
     for (Cells.begin(walk, high, low); walk.at < count; Cells.advance(walk)) {
+      Cells.toggleOne(cells, walk.at, high, low, check)
       if (isPure(cells, walk.at)) waiting.push(walk.at)
     }
   }

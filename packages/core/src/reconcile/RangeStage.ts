@@ -214,7 +214,7 @@ const lists = (
     const compared = Found.difference(ReconcileSet.handlesBelow(replica, node.bits, node.node), theirs)
     if (compared.need.length + compared.push.length === 0) suspects.push(node)
     for (const handle of compared.need) need.push(handle)
-    for (const id of Found.idsOf(replica, compared.push)) push.push(id)
+    for (const id of ReconcileSet.idsOf(replica, compared.push)) push.push(id)
   }
   return { ...stage, lists: stage.lists.slice(answer.lists.length), need, push, suspects }
 }

@@ -163,11 +163,22 @@ export const ids = function*(set: ReconcileSet): IterableIterator<Uint8Array> {
   for (let row = 0; row < index.rows; row++) if (IdIndex.isLive(index, row)) yield IdIndex.idOf(index, row)
 }
 
-/** The ids whose short ids begin with a prefix of `bits` bits (48 for a handle). */
+/** The ids whose short ids begin with a prefix of `bits` bits. */
 export const idsBelow = (replica: Replica, bits: number, node: number): ReadonlyArray<Uint8Array> => {
   const found: Array<Uint8Array> = []
   for (const index of replica.indexes) {
     IdIndex.forRange(index, bits, node, (row) => found.push(IdIndex.idOf(index, row)))
+  }
+  return found
+}
+
+/** The ids with these handles, each once. */
+export const idsOf = (replica: Replica, handles: Iterable<number>): ReadonlyArray<Uint8Array> => {
+  const found: Array<Uint8Array> = []
+  for (const handle of new Set(handles)) {
+    for (const index of replica.indexes) {
+      for (const row of IdIndex.rowsOfHandle(index, handle)) found.push(IdIndex.idOf(index, row))
+    }
   }
   return found
 }

@@ -75,7 +75,9 @@ export const respond = (
   const decoded = Wire.decodeRequest(bytes)
   if (Result.isFailure(decoded)) return failed("malformed")
   const request = decoded.success
-  if (request._tag === "Want") return Result.succeed(sending(messages, idsOf(context, request.handles)))
+  if (request._tag === "Want") {
+    return Result.succeed(sending(messages, ReconcileSet.idsOf(context.replica, request.handles)))
+  }
   if (request._tag === "WantAll") {
     return responder.listed === undefined
       ? failed("unexpected")
@@ -97,9 +99,6 @@ const sending = (messages: number, send: ReadonlyArray<Uint8Array>): Answered =>
   send,
   agreed: false
 })
-
-const idsOf = ({ replica }: Context, handles: Float64Array): ReadonlyArray<Uint8Array> =>
-  Array.from(new Set(handles), (handle) => ReconcileSet.idsBelow(replica, Wire.HANDLE_BITS, handle)).flat()
 
 const idsIn = ({ end, first, index }: Rows): ReadonlyArray<Uint8Array> => {
   const found: Array<Uint8Array> = []

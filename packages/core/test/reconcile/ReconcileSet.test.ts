@@ -138,9 +138,9 @@ describe("IdIndex", () => {
     assert.isTrue(IdIndex.has(index, 0xffff_ffff, 6, words(7)))
     assert.isFalse(IdIndex.has(index, 0xffff_ffff, 7, words(7)))
     assert.isAtLeast(IdIndex.remove(index, 0xffff_ffff, 6, words(6)), 0)
-    assert.isTrue(IdIndex.hasShort(index, 0xffff_ffff, 6))
+    assert.lengthOf(IdIndex.rowsOf(index, 0xffff_ffff, 6), 1)
     assert.isAtLeast(IdIndex.remove(index, 0xffff_ffff, 6, words(7)), 0)
-    assert.isFalse(IdIndex.hasShort(index, 0xffff_ffff, 6))
+    assert.lengthOf(IdIndex.rowsOf(index, 0xffff_ffff, 6), 0)
     assert.strictEqual(IdIndex.remove(index, 0xffff_ffff, 6, words(7)), -1)
     for (let n = 8; n < 40; n++) assert.isTrue(IdIndex.has(index, 0xffff_ffff, n, words(n)))
     let found = 0
@@ -182,6 +182,7 @@ describe("Union", () => {
     assert.isTrue(ReconcileSet.has(union, first))
     const [high, low] = ReconcileSet.shortOf(union, first)
     assert.deepStrictEqual(ReconcileSet.idsBelow(union, 48, ShortId.handleOf(high, low)), [first])
+    assert.deepStrictEqual(ReconcileSet.idsOf(union, [ShortId.handleOf(high, low), 5]), [first])
   })
 
   it("notices changes, and needs one key", () => {

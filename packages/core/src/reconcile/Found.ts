@@ -45,7 +45,7 @@ export const make = (
   replica: ReconcileSet.Replica,
   proof: Uint8Array,
   found: Pick<Found, "push" | "need" | "needsAll">
-): Found => ({ ...found, proof, sum: replica.sketch.sum.slice(), count: replica.sketch.count })
+): Found => ({ ...found, proof, sum: ReconcileSet.sumOf(replica).slice(), count: replica.sketch.count })
 
 /** What was found by comparing lists of handles. */
 export const fromLists = (

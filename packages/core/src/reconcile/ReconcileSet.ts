@@ -148,11 +148,14 @@ export const root = (set: ReconcileSet): Uint8Array => rootOf(set)
 
 const isSet = (replica: Replica): replica is ReconcileSet => "summed" in replica
 
-/** The root of any replica. After it, `sketch.sum` is complete. */
-export const rootOf = (replica: Replica): Uint8Array => {
+/** The sum behind the root of any replica, with what `sumLater` left. It goes on changing with the set. */
+export const sumOf = (replica: Replica): LtHash.Sum => {
   if (isSet(replica)) sumSome(replica, Number.POSITIVE_INFINITY)
-  return LtHash.rootOf(replica.sketch.sum, replica.sketch.count)
+  return replica.sketch.sum
 }
+
+/** The root of any replica. */
+export const rootOf = (replica: Replica): Uint8Array => LtHash.rootOf(sumOf(replica), replica.sketch.count)
 
 /** How many ids there are. */
 export const count = (replica: Replica): number => replica.sketch.count

@@ -58,7 +58,6 @@ export const beginSince = (
 ): Move<SketchStage> => {
   const tail = Checkpoint.handlesSince(set, checkpoint)
   if (tail === undefined) return begin(context)
-  ReconcileSet.root(set)
   const mark = LtHash.markOf(checkpoint.root, context.nonce)
   return {
     _tag: "Ask",

@@ -53,6 +53,16 @@ describe.each(["sketch", "ranges"] as const)("%s", (strategy) => {
     assert.deepStrictEqual([result.pushed.length, result.received.length], [mine.length, theirs.length])
   })
 
+  it("works with sets that sum later", () => {
+    const ids = idsFrom(33, 400)
+    const a = setOf(ids.slice(0, 390), { sumLater: true })
+    const b = setOf(ids.slice(10), { sumLater: true })
+    const { outcome, tags } = talk(a, b, { strategy })
+    assert.strictEqual(outcome, "Agreed")
+    assert.notInclude(tags, 0x08)
+    assert.strictEqual(rootOf(a), rootOf(setOf(ids)))
+  })
+
   it("works when one side is empty, or holds all of the other", () => {
     const ids = idsFrom(3, 2500)
     for (const [left, right] of [[[], ids], [ids, []], [ids, ids.slice(7)], [ids.slice(7), ids]] as const) {

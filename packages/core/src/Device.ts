@@ -9,8 +9,10 @@ import * as Bytes from "@sotto/schema/Bytes"
 import * as Codec from "@sotto/schema/Codec"
 import { Certificate, type CertificateBody, certificateBodyCodec } from "@sotto/schema/Device"
 import { DeviceId, Signature, SigningKey } from "@sotto/schema/Id"
+import { Limit } from "@sotto/schema/Limit"
 import { label as purposeLabel, Purpose } from "@sotto/schema/Purpose"
 import { type Suite, SUITE_DEFAULT } from "@sotto/schema/Suite"
+import * as Utf8 from "@sotto/schema/Utf8"
 import { fixedBytes, uint } from "@sotto/schema/Wire"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -37,7 +39,32 @@ export interface DeviceIdentity {
 export const deviceIdOf = (crypto: CryptoService, suite: Suite, signingKey: SigningKey): DeviceId =>
   DeviceId.make(crypto.sha256(purposeLabel(suite, Purpose.deviceId, signingKey)))
 
-/** A new device. `label` is what people call it: at most 64 bytes of UTF-8. */
+/** What a device cannot be called. */
+export class LabelRefused extends Schema.TaggedError<LabelRefused>()("LabelRefused", {
+  reason: Schema.Literals(["empty", "too-long", "malformed"]),
+  bytes: Schema.Int
+}) {
+  override get message() {
+    const why = {
+      empty: "it is empty",
+      "too-long": `it has ${this.bytes} bytes of UTF-8`,
+      malformed: "it is not well-formed Unicode"
+    }[this.reason]
+    return `A device cannot be called so: ${why}. Nothing was changed; take a name of 1 to ${Limit.labelBytesMax} bytes.`
+  }
+}
+
+/** What people may call a device: 1 to 64 bytes of UTF-8. */
+export const checkLabel = (label: string): Result.Result<string, LabelRefused> => {
+  if (!label.isWellFormed()) return Result.fail(new LabelRefused({ reason: "malformed", bytes: 0 }))
+  const bytes = Utf8.encode(label).length
+  if (bytes === 0) return Result.fail(new LabelRefused({ reason: "empty", bytes }))
+  return bytes > Limit.labelBytesMax
+    ? Result.fail(new LabelRefused({ reason: "too-long", bytes }))
+    : Result.succeed(label)
+}
+
+/** A new device. `label` is what people call it; it fits (`checkLabel`). */
 export const generate = (options: {
   readonly crypto: CryptoService
   readonly label: string

@@ -15,7 +15,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Crypto } from "./Crypto.ts"
-import type { DeviceIdentity } from "./Device.ts"
+import type { DeviceIdentity, LabelRefused } from "./Device.ts"
 import type { Keystore } from "./Keystore.ts"
 import * as Pairing from "./Pairing.ts"
 import type { Attempts } from "./pairing/Attempts.ts"
@@ -65,7 +65,7 @@ type Services = Store | Keystore | Crypto | Transport | Attempts
 /** Joins the space of the device that shows this code or link; `Sotto.open` runs it afterwards. */
 export const enter: (
   options: EnterOptions
-) => Effect.Effect<Entered, Pairing.JoinFailed, Services> = Effect.fn("Entrance.enter")(
+) => Effect.Effect<Entered, Pairing.JoinFailed | LabelRefused, Services> = Effect.fn("Entrance.enter")(
   function*({ confirm, from, label, onStep }) {
     yield* check(from)
     if ((yield* Sotto.stateOf) === "space") return yield* new Sotto.WrongDirectory({ reason: "in-space" })

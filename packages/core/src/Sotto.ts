@@ -19,7 +19,7 @@ import type * as Scope from "effect/Scope"
 import * as Client from "./Client.ts"
 import type { QuarantineFull } from "./ClientError.ts"
 import { Crypto, type EntropyUnavailable } from "./Crypto.ts"
-import { type DeviceIdentity, generate, type IdentityDamaged } from "./Device.ts"
+import { checkLabel, type DeviceIdentity, generate, type IdentityDamaged, type LabelRefused } from "./Device.ts"
 import * as Entropy from "./internal/entropy.ts"
 import { Keystore, type KeystoreFailed } from "./Keystore.ts"
 import * as Directory from "./log/Directory.ts"
@@ -64,11 +64,14 @@ export const stateOf: Effect.Effect<"empty" | "device" | "space", DirectoryFaile
 /** The directory's device; a new one, made durable, when it has none. `label` is what people call it. */
 export const device: (options: {
   readonly label: string
-}) => Effect.Effect<DeviceIdentity, DirectoryFailed | EntropyUnavailable, Directories> = Effect.fn("Sotto.device")(
+}) => Effect.Effect<DeviceIdentity, DirectoryFailed | EntropyUnavailable | LabelRefused, Directories> = Effect.fn(
+  "Sotto.device"
+)(
   function*({ label }) {
     const directory = yield* parts
     const known = yield* Directory.readIdentity(directory)
     if (known !== undefined) return known
+    yield* Effect.fromResult(checkLabel(label))
     const nowMillis = yield* Clock.currentTimeMillis
     const identity = yield* Entropy.attempt(() => generate({ crypto: directory.crypto, label, nowMillis }))
     yield* directory.store.commit([yield* Directory.identityWrite(directory, identity)])
@@ -100,7 +103,7 @@ const RECOVERY_BYTES = 32
 /** Makes the device, if there is none, and a space with it as owner. Nothing is sent: `open` opens its routes. */
 export const create: (options: CreateOptions) => Effect.Effect<
   Created,
-  DirectoryFailed | EntropyUnavailable | WrongDirectory,
+  DirectoryFailed | EntropyUnavailable | LabelRefused | WrongDirectory,
   Directories
 > = Effect.fn("Sotto.create")(function*(options) {
   const directory = yield* parts
@@ -173,7 +176,7 @@ export const open: Effect.Effect<Sotto["Service"], OpenFailed, Directories | Tra
  */
 export const layer = (options: {
   readonly create?: CreateOptions & { readonly onCreated: (created: Created) => Effect.Effect<void> }
-} = {}): Layer.Layer<Sotto | Client.Client, OpenFailed, Directories | Transport> =>
+} = {}): Layer.Layer<Sotto | Client.Client, OpenFailed | LabelRefused, Directories | Transport> =>
   Layer.effectContext(Effect.gen(function*() {
     const { create: first } = options
     if (first !== undefined && (yield* stateOf) !== "space") yield* first.onCreated(yield* create(first))

@@ -30,6 +30,21 @@ layer(World.CryptoLive)("a directory", (it) => {
       assert.deepStrictEqual(yield* values(client), ["kept without any relay"])
     }))
 
+  it.effect("says what a device cannot be called, and makes none", () =>
+    Effect.gen(function*() {
+      const world = yield* World.make
+      const host = yield* world.makeDevice("a")
+      const refused = [["", "empty"], ["é".repeat(33), "too-long"], ["\ud800", "malformed"]] as const
+      for (const [label, reason] of refused) {
+        const failed = yield* Effect.flip(host.run(Sotto.create({ label, relays: [] })))
+        assert.deepInclude(failed, { _tag: "LabelRefused", reason })
+        assert.include(failed.message, "1 to 64 bytes")
+      }
+      assert.strictEqual(yield* host.run(Sotto.stateOf), "empty")
+      const device = yield* host.run(Sotto.device({ label: "é".repeat(32) }))
+      assert.strictEqual(device.certificate.body.label, "é".repeat(32))
+    }))
+
   it.effect("joins the space that it was welcomed to, once", () =>
     Effect.gen(function*() {
       const world = yield* World.make

@@ -138,6 +138,15 @@ describe("Peel", () => {
     assert.isAtMost(shortIds.length, 400)
   })
 
+  it("takes nothing from a cell that the short id does not come by", () => {
+    const [high = 0, low = 0] = shortIdsFrom(12, 1)
+    const single = cellsOf(Uint32Array.of(high, low), 1)
+    const cell = Array.from({ length: 200 }, (_, i) => i).find((i) => !Cells.visits(high, low, i)) ?? 0
+    const cells = Cells.make(200)
+    cells.set(single, cell * Cells.CELL_WORDS)
+    assert.lengthOf(Peel.peel(cells).shortIds, 0)
+  })
+
   it("estimates from empty cells how much they hold", () => {
     for (const count of [300, 2000, 10_000]) {
       const estimate = Peel.estimate(cellsOf(shortIdsFrom(9 + count, count), Math.ceil(1.1 * count))) ?? 0

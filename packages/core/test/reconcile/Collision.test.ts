@@ -28,6 +28,13 @@ const [x = new Uint8Array(32), y = x] = idsFrom(2, 2)
 const rootOf = (set: ReconcileSet.ReconcileSet) => Bytes.toHex(ReconcileSet.root(set))
 
 describe.each(["sketch", "ranges"] as const)("%s sees through ids that share a short id", (strategy) => {
+  it("without naming every id, as long as sums tell where to look", () => {
+    const [a, b] = [setOf([...base, x]), setOf([...base, twin(x, "middle")])]
+    const { bytes, outcome } = talk(a, b, { strategy })
+    assert.strictEqual(outcome, "Agreed")
+    assert.isBelow(bytes, 8000)
+  })
+
   it.each<readonly [string, ReadonlyArray<Uint8Array>, ReadonlyArray<Uint8Array>]>([
     ["two on one side", [x, twin(x, "middle")], []],
     ["two on the other side", [], [x, twin(x, "middle")]],

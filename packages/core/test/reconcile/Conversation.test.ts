@@ -173,6 +173,44 @@ describe("ranges", () => {
   })
 })
 
+describe.each(["a", "b"] as const)("when %s alone changes meanwhile", (side) => {
+  const late = idsFrom(60, 1)
+
+  it("ranges begin anew, and need no more than that", () => {
+    const pair = pairOf(61, 3000, 60)
+    const { outcome, tags } = talk(pair.a, pair.b, {
+      strategy: "ranges",
+      meanwhile: (round) => {
+        if (round === 1) { for (const id of late) ReconcileSet.insert(pair[side], id) }
+      }
+    })
+    assert.strictEqual(outcome, "Agreed")
+    assert.notInclude(tags, 0x08)
+    assert.strictEqual(rootOf(pair.a), rootOf(pair.b))
+  })
+
+  it("cells are asked for anew, and ranges are not needed", () => {
+    const pair = pairOf(62, 3000, 200)
+    // The first answer is cut, so that there is a second question.
+    const half = (bytes: Uint8Array): Uint8Array => {
+      const answer = Result.getOrThrow(Reconcile.decodeAnswer(bytes))
+      return answer._tag === "Cells" && answer.from === 0
+        ? Reconcile.encodeAnswer({ ...answer, cells: answer.cells.subarray(0, 100 * Reconcile.CELL_BYTES) })
+        : bytes
+    }
+    const { outcome, tags } = talk(pair.a, pair.b, {
+      twist: half,
+      meanwhile: (round) => {
+        if (round === 1) { for (const id of late) ReconcileSet.insert(pair[side], id) }
+      }
+    })
+    assert.strictEqual(outcome, "Agreed")
+    assert.isAtLeast(tags.filter((tag) => tag === 0x01).length, 2)
+    assert.notInclude(tags, 0x06)
+    assert.strictEqual(rootOf(pair.a), rootOf(pair.b))
+  })
+})
+
 describe("checkpoints", () => {
   const agreed = (seed: number, count: number) => {
     const { a, b } = pairOf(seed, count, 0)

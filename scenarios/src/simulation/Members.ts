@@ -90,10 +90,10 @@ const bounded = Bounds.within(inner)
 
 /**
  * What a device that is put back had sent to a spare relay only, it cannot know before it writes again: where one is put
- * back, nobody takes a spare relay on.
+ * back, to a copy or to what it began with, nobody takes a spare relay on.
  */
 const withoutSpares = (scenario: Scenario): Scenario =>
-  scenario.faults.some(({ kind }) => kind === "restore")
+  scenario.faults.some(({ kind }) => kind === "restore" || kind === "evict")
     ? { ...scenario, workload: scenario.workload.filter(({ name }) => name !== "spare") }
     : scenario
 

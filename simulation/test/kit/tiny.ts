@@ -28,7 +28,11 @@ export const tiny = (options: Options): Report => {
   })
   const calm = simulation.expand(seed, "calm")
   const phases = { ...calm.phases, heal: "all", coldRestart: false } as const
-  return simulation.run(edit({ ...calm, faults: scheduled, workload: commands, phases }), { trace: true, states: true, ...run })
+  return simulation.run(edit({ ...calm, faults: scheduled, workload: commands, phases }), {
+    trace: true,
+    states: true,
+    ...run
+  })
 }
 
 /** The names of the invariants that did not hold. */

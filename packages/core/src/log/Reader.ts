@@ -8,7 +8,7 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"
 import type { Hlc } from "@sotto/schema/Hlc"
-import type { DeviceId, EnvelopeId, Position, RelayKey, Seq } from "@sotto/schema/Id"
+import type { DeviceId, EntryHash, EnvelopeId, Position, RelayKey, Seq } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -29,6 +29,8 @@ export interface ReceivedEntry {
   /** Where a relay keeps it: the first of this client's relays that does. Absent while it is only here. */
   readonly position?: Cursor
   readonly id: EnvelopeId
+  /** The entry's name, which stays the same when somebody seals it again: operations name their parents by it. */
+  readonly hash: EntryHash
   readonly device: DeviceId
   readonly seq: Seq
   readonly hlc: Hlc
@@ -107,11 +109,12 @@ const toEntry = (
     const detail = `entry ${ordinal}: ${opened.failure.reason}`
     return Effect.fail(new StoreFailed({ reason: "corrupt", operation: "read an entry", detail }))
   }
-  const { entry: { device, hlc, ops, seq }, id } = opened.success
+  const { entry: { device, hlc, ops, seq }, hash, id } = opened.success
   const at = cursorOf([...bookByHex.values()], [{ relay, position }, ...places])
   return Effect.succeed({
     ordinal,
     id,
+    hash,
     device,
     seq,
     hlc,

@@ -97,7 +97,7 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
       yield* a.open
       const events = yield* watch(a)
       const first = yield* a.client().push(Uint8Array.of(0x61), { collection: "", key: "k" })
-      const second = yield* a.client().push(Uint8Array.of(0x62), { collection: "", key: "k", parents: [first.id] })
+      const second = yield* a.client().push(Uint8Array.of(0x62), { collection: "", key: "k", parents: [first.hash] })
       assert.strictEqual(first.seq, 2)
       yield* a.heal
       yield* a.client().wake
@@ -112,7 +112,7 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
       const own = (yield* entries(a.client())).filter(({ ops }) => ops[0]?.action._tag === "Put")
       assert.deepStrictEqual(own.map(({ seq }) => seq), [1, 2, 3, 4, 5])
       // The second one named the first one by its former name.
-      assert.deepStrictEqual(own[4]?.ops[0]?.parents, own[3] === undefined ? [] : [own[3].id])
+      assert.deepStrictEqual(own[4]?.ops[0]?.parents, own[3] === undefined ? [] : [own[3].hash])
       yield* b.client().pull
       assert.deepStrictEqual(yield* values(b.client()), ["old", "lost 1", "lost 2", "a", "b"])
       assert.strictEqual((yield* b.client().status.current).quarantined, 0)

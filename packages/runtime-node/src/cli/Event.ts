@@ -96,6 +96,7 @@ export interface Joined {
 export interface Pushed {
   readonly type: "pushed"
   readonly id: string
+  readonly hash: string
   readonly device: string
   readonly seq: number
   readonly index: number
@@ -114,6 +115,7 @@ export interface EntryLine {
   readonly position: number
   readonly index: number
   readonly id: string
+  readonly hash: string
   readonly device: string
   readonly seq: number
   readonly time: string

@@ -33,6 +33,7 @@ export const entryLines = (entry: ReceivedEntry): ReadonlyArray<EntryLine> =>
       position: entry.position.position,
       index,
       id: toText("EnvelopeId", entry.id),
+      hash: toText("EntryHash", entry.hash),
       device: deviceText(entry.device),
       seq: entry.seq,
       time: iso(entry.hlc.millis),

@@ -52,6 +52,7 @@ export const push = Command.make(
       yield* emit({
         type: "pushed",
         id: toText("EnvelopeId", receipt.id),
+        hash: toText("EntryHash", receipt.hash),
         device: deviceText(receipt.device),
         seq: receipt.seq,
         index: receipt.index,

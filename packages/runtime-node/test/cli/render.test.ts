@@ -10,6 +10,7 @@ const entry = (fields: Partial<Extract<Event, { type: "entry" }>>): Event => ({
   position: 7,
   index: 0,
   id: "env_x",
+  hash: "ent_x",
   device: "dev_041061050r3gg28a1c60t3gf208h44rm2mb1e60s38d1rfg78y9w",
   seq: 1,
   time: "2026-11-21T10:12:00.000Z",

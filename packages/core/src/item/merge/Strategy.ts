@@ -25,7 +25,7 @@ export class MergeFailed extends Schema.TaggedError<MergeFailed>()("MergeFailed"
       "too-large": "the merged value does not fit an entry"
     }[this.reason]
     return `Merging by ${this.strategy} failed: ${what}. All versions are kept; the item is listed as a conflict, ` +
-      "to be resolved by value, by head or by function."
+      "choose a value, a version or a function to resolve it."
   }
 }
 

@@ -64,14 +64,14 @@ export const entries = (
     const there = live
       ? Signal.until(journal.changed, () => journal.books().meta.ordinal > from ? true : undefined)
       : Effect.void
-    return Effect.map(Effect.andThen(there, read(journal, from)), ({ entries, last, more }) => {
+    return Effect.map(Effect.andThen(there, page(journal, from)), ({ entries, last, more }) => {
       const next = live || more ? Option.some(last) : Option.none<Ordinal>()
       return [entries, next] as const
     })
   })
 
 /** A page of entries after `after`; everything up to `last` was looked at. */
-const read = Effect.fnUntraced(function*(journal: Journal, after: Ordinal) {
+export const page = Effect.fnUntraced(function*(journal: Journal, after: Ordinal) {
   const newest = journal.books().meta.ordinal
   const rows = yield* Ledger.entry.scan(journal.store, { after, limit: PAGE_ROWS })
   const last = rows.at(-1)?.key

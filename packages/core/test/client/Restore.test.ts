@@ -1,4 +1,5 @@
 import { assert, layer } from "@effect/vitest"
+import { text } from "@sotto/core/item/Collection"
 import type { ClientEvent } from "@sotto/core/Status"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -120,5 +121,29 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
       yield* a.open
       assert.deepStrictEqual(yield* values(a.client()), ["old", "lost 1", "lost 2", "a", "b"])
       assert.strictEqual((yield* push(a.client(), "c")).seq, 6)
+    }))
+
+  it.effect("shows items as they were written again, to itself and to others", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* restored
+      yield* a.cut
+      yield* a.open
+      const notes = () => a.client().items.collection("notes", { form: text })
+      yield* notes().put("k", "one")
+      yield* notes().put("k", "two")
+      yield* a.heal
+      yield* a.client().wake
+      yield* a.client().settled
+      assert.strictEqual(yield* notes().get("k"), "two")
+      const past = yield* notes().history("k")
+      assert.lengthOf(past, 2, "what was taken back is gone")
+      assert.deepStrictEqual(past.map(({ isHead }) => isHead), [true, false])
+      yield* notes().put("k", "three")
+      yield* a.client().settled
+      yield* b.client().pull
+      const others = b.client().items.collection("notes", { form: text })
+      assert.strictEqual(yield* others.get("k"), "three")
+      assert.lengthOf((yield* others.conflicts.list()).conflicts, 0)
+      assert.deepStrictEqual((yield* others.history("k")).map(({ id }) => id).slice(1), past.map(({ id }) => id))
     }))
 })

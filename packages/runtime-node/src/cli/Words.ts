@@ -15,7 +15,7 @@ export const deviceText = (id: DeviceId): string => toText("DeviceId", id)
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Text when the bytes are UTF-8, else base64. */
-const value = (bytes: Uint8Array): Value => {
+export const valueText = (bytes: Uint8Array): Value => {
   try {
     return decoder.decode(bytes)
   } catch {
@@ -40,7 +40,7 @@ export const entryLines = (entry: ReceivedEntry): ReadonlyArray<EntryLine> =>
       collection,
       key,
       action: ACTIONS[action._tag],
-      value: action._tag === "Put" ? value(action.value) : null
+      value: action._tag === "Put" ? valueText(action.value) : null
     }]
   )
 

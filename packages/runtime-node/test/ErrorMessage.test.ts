@@ -23,7 +23,7 @@ const UNSEEN: ReadonlySet<string> = new Set([
 const SAFE =
   /nothing|\bsafe\b|\bkept\b|\bkeep\b|\bsaved\b|not (?:opened|stored|touched|affected|started)|stay as they were|works without|no guess|was dropped|waits on this device|untouched|not replaced|no data was touched|still hold|may be damaged here|there is no device/i
 const NEXT =
-  /\b(?:try|tried|type|check|ask|show|start|stop|restore|use|give|make|made|update|close|free|split|copy|connect|look|add|correct|choose|pair|register|report|open|set one up|send|fetch|put|split|restart|higher|name|trying|reconnecting|change its role)\b|go(?:es)? out|goes on|taken up|by itself|changes nothing|what there is/i
+  /\b(?:try|tried|type|check|resolve|ask|show|start|stop|restore|use|give|make|made|update|close|free|split|copy|connect|look|add|correct|choose|pair|register|report|open|set one up|send|fetch|put|split|restart|higher|name|trying|reconnecting|change its role)\b|go(?:es)? out|goes on|taken up|by itself|changes nothing|what there is/i
 
 const sourceOf = (name: string): string => fileURLToPath(new URL(`../../${name}/src`, import.meta.url))
 

@@ -43,7 +43,7 @@ export class NegentropyFailed extends Schema.TaggedError<NegentropyFailed>()("Ne
 }) {
   override get message() {
     return `A message of the Negentropy protocol was not understood at offset ${this.offset} (${this.reason}). Nothing ` +
-      "was taken from it."
+      "was changed. Ask another peer, or compare by this project's own protocol."
   }
 }
 

@@ -33,8 +33,8 @@ export class ReconcileFailed extends Schema.TaggedError<ReconcileFailed>()("Reco
   received: Schema.Uint8Array
 }) {
   override get message() {
-    return `Comparing with the other side ended (${this.reason}). Nothing was lost or changed; the next attempt begins ` +
-      "anew, and another peer or relay can be asked meanwhile."
+    return `Comparing with the other side ended (${this.reason}). Nothing was lost or changed. Try again; if it ends so ` +
+      "again, ask another peer or relay."
   }
 
   /** Whether an honest peer could not have done this. */

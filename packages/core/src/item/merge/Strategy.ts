@@ -24,8 +24,8 @@ export class MergeFailed extends Schema.TaggedError<MergeFailed>()("MergeFailed"
       returned: "the app's function returned neither bytes nor `unresolved`",
       "too-large": "the merged value does not fit an entry"
     }[this.reason]
-    return `Merging by ${this.strategy} failed: ${what}. All versions are kept; the item is listed as a conflict: ` +
-      "choose a value, a version or a function to resolve it."
+    return `Merging by ${this.strategy} failed: ${what}. All versions are kept, and the item is listed as a ` +
+      "conflict. Resolve it by value, by head or by function."
   }
 }
 

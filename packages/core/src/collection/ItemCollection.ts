@@ -82,7 +82,10 @@ export interface ItemCollection<in out A> {
   readonly name: string
   /** Writes a value on top of what this device shows. It can be read when this answers. An empty key is an `add`. */
   readonly put: (key: string, value: A) => Effect.Effect<Receipt, ItemWriteFailed>
-  /** Writes a value as an item of its own. Answers its key. */
+  /**
+   * Writes a value as an item of its own. Answers its key, which is made of its entry's hash: another one should this
+   * device be restored from an older copy, and write what no relay has once more.
+   */
   readonly add: (value: A) => Effect.Effect<Receipt & { readonly key: string }, ItemWriteFailed>
   /** What the item comes to on this device: merged if need be; undefined when there is none. */
   readonly get: (key: string) => Effect.Effect<A | undefined, ItemReadFailed | FormFailed>

@@ -197,6 +197,21 @@ layer(World.CryptoLive)("items of several devices", (it) => {
       assert.isAtMost(written.length, 6, "three writes, and a merge or a few of what was there first")
     }))
 
+  it.effect("that were left in conflict are merged once the collection has a merge", () =>
+    Effect.gen(function*() {
+      const { clients, hosts, sync } = yield* devices("b")
+      yield* cut(hosts)
+      for (const [i, client] of clients().entries()) yield* plain(client).put("k", `v${i}`)
+      yield* sync
+      for (const client of clients()) assert.lengthOf((yield* plain(client).conflicts.list()).conflicts, 1)
+      for (const client of clients()) client.items.collection("plain", { form: text, merge: both })
+      yield* sync
+      for (const client of clients()) {
+        const heads = (yield* plain(client).history("k")).filter(({ isHead }) => isHead)
+        assert.deepStrictEqual(heads.map(({ shown }) => shown), [{ _tag: "Value", value: "v0+v1" }])
+      }
+    }))
+
   it.effect("go by the last writer where the collection says so", () =>
     Effect.gen(function*() {
       const { clients, hosts, sync } = yield* devices("b")

@@ -49,7 +49,7 @@ const entry: Entry = {
   ops: Array.from({ length: 100 }, (_, i) => ({
     collection: "notes",
     key: `note-${i}-${"k".repeat(8)}`,
-    parents: [Id.EnvelopeId.make(pattern(32, i))],
+    parents: [Id.EntryHash.make(pattern(32, i))],
     action: { _tag: "Put", value: pattern(100, i) }
   })),
   signature: Id.Signature.make(pattern(64, 7))

@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { NotConnected, QuarantineFull, TooLarge, UnknownRelay } from "./ClientError.ts"
+import * as ClientItems from "./ClientItems.ts"
 import { Crypto, type EntropyUnavailable } from "./Crypto.ts"
 import type { DeviceIdentity } from "./Device.ts"
 import { Keystore, type KeystoreFailed } from "./Keystore.ts"
@@ -63,6 +64,8 @@ export class Client extends Context.Service<Client, {
     readonly after?: Ordinal
     readonly live?: boolean
   }) => Stream.Stream<Reader.ReceivedEntry, StoreFailed>
+  /** Collections of items: values by key, merges, conflicts. Costs nothing until it is used. */
+  readonly items: ClientItems.ClientItems
   /** A page of a relay's log, as far as it was received, in the relay's order. Without `after`, from its start. */
   readonly log: (options: {
     readonly relay?: RelayKey
@@ -125,6 +128,7 @@ export const make: (
   const outbox = yield* Outbox.make(journal)
   const crew = yield* Crew.make(journal)
   yield* crew.start
+  const items = yield* ClientItems.make(journal, outbox)
   const push = (ops: ReadonlyArray<Op>) => outbox.push(ops)
   return Client.of({
     device: identity.id,
@@ -132,6 +136,7 @@ export const make: (
     push: (value, options) => push([Outbox.putOp(value, options)]),
     pushAll: push,
     entries: (options) => Reader.entries(journal, options),
+    items,
     log: (options) => Reader.log(journal, options),
     pull: crew.pull,
     settled: crew.settled,

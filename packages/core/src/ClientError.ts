@@ -35,6 +35,33 @@ export class NotWriter extends Schema.TaggedError<NotWriter>()("NotWriter", {}) 
   }
 }
 
+/** A collection's form and a value do not go together. */
+export class FormFailed extends Schema.TaggedError<FormFailed>()("FormFailed", {
+  /** `encode`: the form threw at a value to be written; `decode`: what is stored is no value of it; `content`: a file. */
+  reason: Schema.Literals(["encode", "decode", "content"]),
+  cause: Schema.optionalKey(Schema.Defect())
+}) {
+  override get message() {
+    const what = {
+      encode:
+        "The collection's form could not make bytes of this value. Nothing was saved; correct the value or the form.",
+      decode:
+        "What is stored under this key is not a value of the collection's form. It is kept as it is; look at its " +
+        "bytes with `view`, or put another value.",
+      content: "What is stored under this key is content, not a value. It is kept as it is; look at it with `view`."
+    }[this.reason]
+    return what
+  }
+}
+
+/** There is nothing to decide about an item. */
+export class NoConflict extends Schema.TaggedError<NoConflict>()("NoConflict", {}) {
+  override get message() {
+    return "This item is no conflict: it never was one, or another device has resolved it. Nothing was changed; " +
+      "look at it again."
+  }
+}
+
 /** No relay of this space is connected. */
 export class NotConnected extends Schema.TaggedError<NotConnected>()("NotConnected", { detail: Schema.String }) {
   override get message() {

@@ -3,8 +3,8 @@
  * away: the same calls, the same order, the same errors, which arrive as rejections with the tagged error itself. What is
  * a stream there is an `AsyncIterable` here; leaving its loop ends it.
  *
- * Each platform's `openSotto` makes one over its own Layers. It is the one file of core that knows promises: nothing else
- * here may depend on it.
+ * Each platform's `openSotto` makes one over its own Layers. It and `FaceItems` are the files of core that know promises:
+ * nothing else here may depend on them.
  */
 import type { Op } from "@sotto/schema/Entry"
 import type { DeviceId, Position, RelayKey, SpaceId } from "@sotto/schema/Id"
@@ -33,6 +33,7 @@ import {
 import type { Crypto } from "./Crypto.ts"
 import type { DeviceIdentity } from "./Device.ts"
 import * as Entrance from "./Entrance.ts"
+import { makeCollections, type OpenCollection } from "./FaceItems.ts"
 import type { Keystore } from "./Keystore.ts"
 import type { Cursor, Ordinal } from "./log/Cursor.ts"
 import type { RouteOpening } from "./log/Directory.ts"
@@ -76,6 +77,8 @@ export interface SottoHandle {
   readonly pushAll: (ops: ReadonlyArray<Op>, options?: CallOptions) => Promise<PushReceipt>
   /** Accepted entries after `after`, each once; with `live`, also what comes later, until the loop is left. */
   readonly entries: (options?: { readonly after?: Ordinal; readonly live?: boolean }) => AsyncIterable<ReceivedEntry>
+  /** A collection: values by key, and how versions merge that were written at the same time. */
+  readonly collection: OpenCollection<PushReceipt>
   /** A page of a relay's log, in the relay's order. */
   readonly log: (options?: {
     readonly relay?: RelayKey
@@ -152,6 +155,7 @@ const makeFace = ({ close, context, device }: FaceOptions): SottoHandle => {
     },
     pushAll: async (ops, options) => receiptOf(run, await run(client.pushAll(ops), options)),
     entries: (options) => iterable(client.entries(options)),
+    collection: makeCollections({ items: client.items, run, receipt: (receipt) => receiptOf(run, receipt) }),
     log: (options = {}) => run(client.log(options)),
     pull: (options) => run(client.pull, options),
     settled: (options) => run(client.settled, options),

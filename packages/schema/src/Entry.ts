@@ -4,7 +4,7 @@ import * as Codec from "./Codec.ts"
 import { ContentRef } from "./Content.ts"
 import { Head } from "./Head.ts"
 import { Hlc } from "./Hlc.ts"
-import { DeviceId, EntryHash, EnvelopeId, Seq, Signature } from "./Id.ts"
+import { DeviceId, EntryHash, Seq, Signature } from "./Id.ts"
 import { Limit } from "./Limit.ts"
 import { MemberOp } from "./Space.ts"
 import { boundedArray, boundedBytes, boundedText, tagged } from "./Wire.ts"
@@ -19,13 +19,14 @@ export const Action = Schema.Union([
 export type Action = typeof Action.Type
 
 /**
- * One operation on the item (collection, key). `parents` are the envelopes of the heads that it supersedes. An empty
- * key with no parents is an append: an item of its own, named by its entry and its place there.
+ * One operation on the item (collection, key). `parents` are the entries of the heads that it supersedes, by their hash:
+ * sealing an entry again, under another envelope id, breaks no reference. An empty key with no parents is an append: an
+ * item of its own, named by its entry and its place there.
  */
 export const Op = Schema.Struct({
   collection: boundedText(Limit.collectionBytesMax),
   key: boundedText(Limit.keyBytesMax),
-  parents: boundedArray(EnvelopeId, Limit.parentsMax),
+  parents: boundedArray(EntryHash, Limit.parentsMax),
   action: Action
 })
 export type Op = typeof Op.Type

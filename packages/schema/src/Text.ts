@@ -6,7 +6,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { concat } from "./Bytes.ts"
-import { AckTag, DeviceId, EnvelopeId, Lane, MailboxId, RelayKey, RouteId, SpaceId } from "./Id.ts"
+import { AckTag, DeviceId, EntryHash, EnvelopeId, Lane, MailboxId, RelayKey, RouteId, SpaceId } from "./Id.ts"
 import * as Crockford from "./internal/crockford.ts"
 
 /** What has a text form of its own, by the name of its type. */
@@ -15,6 +15,7 @@ export interface IdByKind {
   readonly SpaceId: SpaceId
   readonly RouteId: RouteId
   readonly EnvelopeId: EnvelopeId
+  readonly EntryHash: EntryHash
   readonly RelayKey: RelayKey
   readonly MailboxId: MailboxId
   readonly Lane: Lane
@@ -45,6 +46,7 @@ const FORMS: { readonly [K in Kind]: Form<IdByKind[K]> } = {
   SpaceId: { prefix: "spc", sizeBytes: 32, make: (bytes) => SpaceId.make(bytes) },
   RouteId: { prefix: "rte", sizeBytes: 32, make: (bytes) => RouteId.make(bytes) },
   EnvelopeId: { prefix: "env", sizeBytes: 32, make: (bytes) => EnvelopeId.make(bytes) },
+  EntryHash: { prefix: "ent", sizeBytes: 32, make: (bytes) => EntryHash.make(bytes) },
   RelayKey: { prefix: "rly", sizeBytes: 32, make: (bytes) => RelayKey.make(bytes) },
   MailboxId: { prefix: "mbx", sizeBytes: 16, make: (bytes) => MailboxId.make(bytes) },
   Lane: { prefix: "lan", sizeBytes: 8, make: (bytes) => Lane.make(bytes) },

@@ -9,3 +9,6 @@ export const encode = (text: string): Uint8Array => {
   Utf8.write(text, out, 0)
   return out
 }
+
+/** The text that the bytes are, or undefined when they are not UTF-8. */
+export const decode = (bytes: Uint8Array): string | undefined => Utf8.read(bytes, 0, bytes.length)

@@ -25,7 +25,13 @@ const kinds = [
     text: (b: Uint8Array) => Text.toText("MailboxId", Id.MailboxId.make(b))
   },
   { kind: "Lane", prefix: "lan", size: 8, text: (b: Uint8Array) => Text.toText("Lane", Id.Lane.make(b)) },
-  { kind: "AckTag", prefix: "ack", size: 16, text: (b: Uint8Array) => Text.toText("AckTag", Id.AckTag.make(b)) }
+  { kind: "AckTag", prefix: "ack", size: 16, text: (b: Uint8Array) => Text.toText("AckTag", Id.AckTag.make(b)) },
+  {
+    kind: "EntryHash",
+    prefix: "ent",
+    size: 32,
+    text: (b: Uint8Array) => Text.toText("EntryHash", Id.EntryHash.make(b))
+  }
 ] as const
 
 const reasonOf = (kind: Text.Kind, text: string) => {

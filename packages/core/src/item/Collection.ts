@@ -3,6 +3,7 @@
  * written at the same time. A view says what an item comes to, and a write on top of a view supersedes what that showed.
  */
 import type { ContentRef } from "@sotto/schema/Content"
+import * as Utf8 from "@sotto/schema/Utf8"
 import * as Effect from "effect/Effect"
 import * as Ancestor from "./Ancestor.ts"
 import {
@@ -43,6 +44,12 @@ export const make = <A>(
 
 /** Values as the bytes that they are. */
 export const bytes: ValueForm<Uint8Array> = { encode: (value) => value, decode: (value) => value.slice() }
+
+/** Values as text, in UTF-8. */
+export const text: ValueForm<string> = {
+  encode: Utf8.encode,
+  decode: Utf8.decode
+}
 
 /** What a version says. */
 export type Shown<A> =
@@ -107,7 +114,8 @@ const viewOf = <A>(
   }
 }
 
-const show = <A>({ decode }: ValueForm<A>, action: ItemAction): Shown<A> => {
+/** What an action says, in the form of a collection. */
+export const show = <A>({ decode }: ValueForm<A>, action: ItemAction): Shown<A> => {
   if (action._tag === "Delete") return ABSENT
   if (action._tag === "PutContent") return { _tag: "Content", content: action.content }
   try {

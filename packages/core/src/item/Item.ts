@@ -14,7 +14,7 @@ import * as Bytes from "@sotto/schema/Bytes"
 import { contentRefCodec } from "@sotto/schema/Content"
 import { Action, type Entry } from "@sotto/schema/Entry"
 import * as Hlc from "@sotto/schema/Hlc"
-import { type DeviceId, EntryHash } from "@sotto/schema/Id"
+import { DeviceId, EntryHash } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Brand from "effect/Brand"
 import * as Schema from "effect/Schema"
@@ -30,6 +30,9 @@ export const Author = Brand.nominal<Author>()
 
 /** The name under which a device's operations go. */
 export const authorOf = (device: DeviceId): Author => Author(Bytes.toHex(device))
+
+/** The device that an author is. */
+export const deviceOf = (author: Author): DeviceId => DeviceId.make(fromHex(author))
 
 /** The name of an entry's operations. */
 export const idOf = (hash: EntryHash): OpId => OpId(Bytes.toHex(hash))

@@ -9,8 +9,7 @@ import { Limit } from "@sotto/schema/Limit"
 import { boundedArray, boundedText, tagged, uint } from "@sotto/schema/Wire"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { fromHex } from "../internal/hex.ts"
-import { type Author, authorOf, hashOf, idOf, ItemAction, type ItemEntry, type Operation } from "./Item.ts"
+import { authorOf, deviceOf, hashOf, idOf, ItemAction, type ItemEntry, type Operation } from "./Item.ts"
 import type { EntryRow, OpRow } from "./ItemStore.ts"
 
 /** The key of an item, which an append's is too. */
@@ -55,8 +54,6 @@ const OpRowWire = Schema.Struct({ op: Schema.NullOr(OperationRow), children: uin
 
 const entryRowCodec = Codec.make(EntryRowWire, "EntryRow")
 const opRowCodec = Codec.make(OpRowWire, "OpRow")
-
-const deviceOf = (author: Author): DeviceId => DeviceId.make(fromHex(author))
 
 const entryToWire = ({ author, hlc, id, ops }: ItemEntry): typeof ItemEntryRow.Type => ({
   id: hashOf(id),

@@ -11,8 +11,10 @@ import * as Signal from "../internal/signal.ts"
 import * as Collection from "./Collection.ts"
 import * as Conflict from "./Conflict.ts"
 import * as Graph from "./Graph.ts"
+import * as History from "./History.ts"
 import type { Author, ItemEntry, OpId } from "./Item.ts"
 import type { ItemEntryWaiting, ItemStore } from "./ItemStore.ts"
+import * as Listing from "./Listing.ts"
 import * as Query from "./Query.ts"
 
 /** The items of a space on one device. */
@@ -30,6 +32,22 @@ export interface Items<E> {
   readonly prune: (entries: ReadonlyArray<ItemEntry>) => Effect.Effect<void, E>
 
   readonly view: <A>(collection: Collection.Collection<A>, key: string) => Effect.Effect<Collection.View<A>, E>
+  /** A page of a collection's items, each as `view` has it. */
+  readonly list: <A>(
+    collection: Collection.Collection<A>,
+    page?: Listing.Page
+  ) => Effect.Effect<ReadonlyArray<Listing.Listed<A>>, E>
+  /** What `list` answers now, and again whenever that may have changed; a slow reader skips what is outdated. */
+  readonly watchList: <A>(
+    collection: Collection.Collection<A>,
+    page?: Listing.Page
+  ) => Stream.Stream<ReadonlyArray<Listing.Listed<A>>, E>
+  /** What was written to an item, the latest first: at most `limit` versions. */
+  readonly history: <A>(
+    collection: Collection.Collection<A>,
+    key: string,
+    limit?: number
+  ) => Effect.Effect<ReadonlyArray<History.Past<A>>, E>
   readonly query: (query: Query.Query) => Effect.Effect<ReadonlyArray<Query.Found>, E>
   /** What a query finds now, and again whenever that may have changed; a slow reader skips what is outdated. */
   readonly watch: (query: Query.Query) => Stream.Stream<ReadonlyArray<Query.Found>, E>
@@ -112,6 +130,9 @@ export const make = Effect.fn("Items.make")(function*<E>(
     retract: (entries) => commit(Graph.retract(store, entries)),
     prune: (entries) => commit(Graph.prune(store, entries)),
     view: (collection, key) => read(Collection.view(store, collection, key, self)),
+    list: (collection, page) => read(Listing.list(store, collection, self, page)),
+    watchList: (collection, page) => watch(collection.name, Listing.list(store, collection, self, page)),
+    history: (collection, key, limit) => read(History.read(store, collection, key, limit)),
     query: (query) => read(Query.run(store, query)),
     watch: (query) => watch(query.collection, Query.run(store, query)),
     changes: Stream.fromPubSub(changes),

@@ -109,8 +109,8 @@ interface Draft {
   readonly encoded: Array<Uint8Array>
   readonly transactions: Array<number>
   sizeBytes: number
-  /** Its envelope, once it is sealed. */
-  id: EnvelopeId | undefined
+  /** Its name, once it is sealed. */
+  hash: EntryHash | undefined
 }
 
 /** The items of a transaction's operations; undefined for an append, which is an item of its own. */
@@ -215,18 +215,18 @@ class Writer {
   /** Makes sure that the entry which wrote this item, if one did, has its name. `lane` is where the next one goes. */
   #settle(item: string | undefined, lane: Lane): void {
     const draft = item === undefined ? undefined : this.writeByItem.get(item)?.draft
-    if (draft !== undefined && draft.id === undefined) this.#close(draft, !Bytes.equals(draft.lane, lane))
+    if (draft !== undefined && draft.hash === undefined) this.#close(draft, !Bytes.equals(draft.lane, lane))
   }
 
   /** An operation on an item that this flush wrote supersedes that write and all that it superseded. */
   #withParent(op: Op, item: string | undefined): Op {
     const before = item === undefined ? undefined : this.writeByItem.get(item)
-    const id = before?.draft.id
-    if (before === undefined || id === undefined) return op
+    const hash = before?.draft.hash
+    if (before === undefined || hash === undefined) return op
     const others = op.parents.filter((parent) =>
-      !Bytes.equals(parent, id) && !before.op.parents.some((other) => Bytes.equals(other, parent))
+      !Bytes.equals(parent, hash) && !before.op.parents.some((other) => Bytes.equals(other, parent))
     )
-    return { ...op, parents: [id, ...others].slice(0, Limit.parentsMax) }
+    return { ...op, parents: [hash, ...others].slice(0, Limit.parentsMax) }
   }
 
   /** The draft of a lane, with room for these operations. */
@@ -251,7 +251,7 @@ class Writer {
       encoded: [],
       transactions: [],
       sizeBytes: EMPTY_BYTES,
-      id: undefined
+      hash: undefined
     }
     this.draftByLane.set(key, draft)
     return draft
@@ -284,7 +284,7 @@ class Writer {
       plaintext,
       random32: crypto.random(32)
     })
-    draft.id = id
+    draft.hash = hash
     this.draftByLane.delete(Bytes.toHex(lane))
     this.chains = Chain.extend(this.chains, author.id, lane, [hash])
     this.entries.push({ id, bytes, lane, seq, hash, hlc: this.clock, ops, transactions })

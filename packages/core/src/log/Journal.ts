@@ -27,6 +27,7 @@ import type { Cursor, Ordinal } from "./Cursor.ts"
 import * as Directory from "./Directory.ts"
 import * as Ledger from "./Ledger.ts"
 import type { Reason } from "./Quarantine.ts"
+import * as Withdrawals from "./Withdrawals.ts"
 
 /** What is kept of one relay. */
 export interface Book {
@@ -89,6 +90,8 @@ export interface Journal {
   readonly whenStored: (ordinal: Ordinal) => Deferred.Deferred<Cursor, Closed>
   /** An entry got another ordinal: whoever waits for it waits for that. */
   readonly moved: (before: Ordinal, after: Ordinal) => void
+  /** Tells who keeps what came of entries that some left the log. `tell` is for `committed` alone. */
+  readonly withdrawals: Withdrawals.Withdrawals
   /** Ends all waiting. */
   readonly close: Effect.Effect<void>
 }
@@ -110,13 +113,13 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   const permit = yield* Semaphore.make(1)
   const changed = Signal.make()
   let loaded = yield* load(options)
-  let stale = false
-  let closed = false
+  let [stale, closed] = [false, false]
   const receipts = new Map<number, Deferred.Deferred<Cursor, Closed>>()
 
   const reload = Effect.gen(function*() {
     loaded = yield* load(options)
     stale = false
+    journal.withdrawals.tell("unknown")
   })
 
   /** What failed may be durable all the same: then it is shown, and sent. Where even that can not be read, later. */
@@ -139,6 +142,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     keystore,
     identity,
     changed,
+    withdrawals: Withdrawals.make(),
     books: () => loaded.books,
     unsent: (relay) => loaded.unsent.get(relay) ?? NONE,
     update: (change) =>

@@ -345,5 +345,10 @@ const record = Effect.fnUntraced(function*(
   const refused = record.evict()
   const books: Books = { ...before, state, deferred, meta, chains: reissued.chains, waitingByHex, refused }
   const { events, writes } = record
-  return { books, writes, accepted, opened: hearing.opened, events, committed: reissued.committed }
+  const withdrawn = [...hearing.retracted, ...takenBack].map(({ ordinal }) => ordinal)
+  const committed = () => {
+    reissued.committed()
+    journal.withdrawals.tell(withdrawn)
+  }
+  return { books, writes, accepted, opened: hearing.opened, events, committed }
 })

@@ -10,7 +10,7 @@ import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"
 import type { Head } from "@sotto/schema/Head"
 import type { Hlc } from "@sotto/schema/Hlc"
-import { type DeviceId, type EnvelopeId, Position, type Seq } from "@sotto/schema/Id"
+import { type DeviceId, type EntryHash, type EnvelopeId, Position, type Seq } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import { type MemberOp, ROLE } from "@sotto/schema/Space"
 import * as Utf8 from "@sotto/schema/Utf8"
@@ -61,14 +61,16 @@ export interface PushOptions {
   readonly collection?: string
   /** "" unless given: an item of its own. */
   readonly key?: string
-  /** Envelopes of the heads that this supersedes. */
-  readonly parents?: ReadonlyArray<EnvelopeId>
+  /** Entries of the heads that this supersedes, by their hash. */
+  readonly parents?: ReadonlyArray<EntryHash>
 }
 
 /** What `push` answers: the entry is durable on this device. */
 export interface Receipt {
   readonly ordinal: Ordinal
   readonly id: EnvelopeId
+  /** The entry's name, which operations that supersede these have as a parent. */
+  readonly hash: EntryHash
   readonly device: DeviceId
   readonly seq: Seq
   readonly hlc: Hlc
@@ -250,12 +252,12 @@ const receipts = (
 ): ReadonlyArray<Receipt> => {
   const all: Array<Receipt> = []
   const device: DeviceId = journal.identity.id
-  entries.forEach(({ hlc, id, seq, transactions }, at) => {
+  entries.forEach(({ hash, hlc, id, seq, transactions }, at) => {
     const ordinal = ordinals[at]
     if (ordinal === undefined) return
     const stored = journal.whenStored(ordinal)
     transactions.forEach((transaction, index) => {
-      all[transaction] ??= { ordinal, id, device, seq, hlc, index, stored: Deferred.await(stored) }
+      all[transaction] ??= { ordinal, id, hash, device, seq, hlc, index, stored: Deferred.await(stored) }
     })
   })
   return all.slice(0, count)

@@ -8,7 +8,7 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"
 import type { Hlc } from "@sotto/schema/Hlc"
-import type { DeviceId, EnvelopeId, Position, RelayKey, Seq } from "@sotto/schema/Id"
+import type { DeviceId, EntryHash, EnvelopeId, Position, RelayKey, Seq } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -29,6 +29,8 @@ export interface ReceivedEntry {
   /** Where a relay keeps it: the first of this client's relays that does. Absent while it is only here. */
   readonly position?: Cursor
   readonly id: EnvelopeId
+  /** The entry's name, which stays the same when somebody seals it again: operations name their parents by it. */
+  readonly hash: EntryHash
   readonly device: DeviceId
   readonly seq: Seq
   readonly hlc: Hlc
@@ -62,14 +64,14 @@ export const entries = (
     const there = live
       ? Signal.until(journal.changed, () => journal.books().meta.ordinal > from ? true : undefined)
       : Effect.void
-    return Effect.map(Effect.andThen(there, read(journal, from)), ({ entries, last, more }) => {
+    return Effect.map(Effect.andThen(there, page(journal, from)), ({ entries, last, more }) => {
       const next = live || more ? Option.some(last) : Option.none<Ordinal>()
       return [entries, next] as const
     })
   })
 
 /** A page of entries after `after`; everything up to `last` was looked at. */
-const read = Effect.fnUntraced(function*(journal: Journal, after: Ordinal) {
+export const page = Effect.fnUntraced(function*(journal: Journal, after: Ordinal) {
   const newest = journal.books().meta.ordinal
   const rows = yield* Ledger.entry.scan(journal.store, { after, limit: PAGE_ROWS })
   const last = rows.at(-1)?.key
@@ -107,11 +109,12 @@ const toEntry = (
     const detail = `entry ${ordinal}: ${opened.failure.reason}`
     return Effect.fail(new StoreFailed({ reason: "corrupt", operation: "read an entry", detail }))
   }
-  const { entry: { device, hlc, ops, seq }, id } = opened.success
+  const { entry: { device, hlc, ops, seq }, hash, id } = opened.success
   const at = cursorOf([...bookByHex.values()], [{ relay, position }, ...places])
   return Effect.succeed({
     ordinal,
     id,
+    hash,
     device,
     seq,
     hlc,

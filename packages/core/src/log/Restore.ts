@@ -9,7 +9,7 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"
 import type * as Hlc from "@sotto/schema/Hlc"
-import { type EnvelopeId, Position, Seq } from "@sotto/schema/Id"
+import { type EntryHash, type EnvelopeId, Position, Seq } from "@sotto/schema/Id"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -29,6 +29,7 @@ import * as Sealing from "./Sealing.ts"
 export interface TakenBack {
   readonly ordinal: Ordinal
   readonly id: EnvelopeId
+  readonly hash: EntryHash
   readonly ops: ReadonlyArray<Op>
 }
 
@@ -80,7 +81,9 @@ export const rewind = Effect.fnUntraced(function*(
     if (!behind.some(({ entry }) => entry.seq >= from.seq)) continue
     chainByKey.set(key, backTo(chain, from.seq, from.prev))
     changed.push(key)
-    for (const { opened, ordinal } of written) takenBack.push({ ordinal, id: opened.id, ops: opened.entry.ops })
+    for (const { opened, ordinal } of written) {
+      takenBack.push({ ordinal, id: opened.id, hash: opened.hash, ops: opened.entry.ops })
+    }
   }
   takenBack.sort((a, b) => a.ordinal - b.ordinal)
   return { chains: { ...before, chainByKey }, takenBack, changed }
@@ -125,14 +128,14 @@ export const reissue = Effect.fnUntraced(function*(
   const { crypto, identity } = journal
   const nowMillis = yield* Clock.currentTimeMillis
   const numbers = [...bookByHex.values()].map(({ number }) => number)
-  const idByOld = new Map<string, EnvelopeId>()
+  const hashByOld = new Map<string, EntryHash>()
   const ordinals: Array<readonly [before: Ordinal, after: Ordinal]> = []
   const writes: Array<Write> = []
   let { chains, hlc, ordinal } = from
-  for (const { id: oldId, ops, ordinal: oldOrdinal } of takenBack) {
+  for (const { hash: oldHash, id: oldId, ops, ordinal: oldOrdinal } of takenBack) {
     const moved = ops.map((op) => ({
       ...op,
-      parents: op.parents.map((parent) => idByOld.get(Bytes.toHex(parent)) ?? parent)
+      parents: op.parents.map((parent) => hashByOld.get(Bytes.toHex(parent)) ?? parent)
     }))
     const built = yield* Entropy.attempt(() =>
       Batch.build({
@@ -152,10 +155,10 @@ export const reissue = Effect.fnUntraced(function*(
     hlc = batch.clock
     writes.push(Ledger.entry.remove(oldOrdinal), Ledger.known.remove(oldId))
     for (const relay of numbers) writes.push(Ledger.outbox.remove({ relay, ordinal: oldOrdinal }))
-    for (const { bytes, id } of batch.entries) {
+    for (const { bytes, hash, id } of batch.entries) {
       ordinal = Ordinal.make(ordinal + 1)
       ordinals.push([oldOrdinal, ordinal])
-      idByOld.set(Bytes.toHex(oldId), id)
+      hashByOld.set(Bytes.toHex(oldHash), hash)
       writes.push(Ledger.entry.put(ordinal, { ...NO_PLACE, envelope: bytes }))
       writes.push(Ledger.known.put(id, { _tag: "Accepted", ordinal }))
       for (const relay of numbers) writes.push(Ledger.outbox.put({ relay, ordinal }, id))

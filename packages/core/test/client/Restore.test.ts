@@ -1,4 +1,5 @@
 import { assert, layer } from "@effect/vitest"
+import { text } from "@sotto/core/item/Collection"
 import type { ClientEvent } from "@sotto/core/Status"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -97,7 +98,7 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
       yield* a.open
       const events = yield* watch(a)
       const first = yield* a.client().push(Uint8Array.of(0x61), { collection: "", key: "k" })
-      const second = yield* a.client().push(Uint8Array.of(0x62), { collection: "", key: "k", parents: [first.id] })
+      const second = yield* a.client().push(Uint8Array.of(0x62), { collection: "", key: "k", parents: [first.hash] })
       assert.strictEqual(first.seq, 2)
       yield* a.heal
       yield* a.client().wake
@@ -112,7 +113,7 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
       const own = (yield* entries(a.client())).filter(({ ops }) => ops[0]?.action._tag === "Put")
       assert.deepStrictEqual(own.map(({ seq }) => seq), [1, 2, 3, 4, 5])
       // The second one named the first one by its former name.
-      assert.deepStrictEqual(own[4]?.ops[0]?.parents, own[3] === undefined ? [] : [own[3].id])
+      assert.deepStrictEqual(own[4]?.ops[0]?.parents, own[3] === undefined ? [] : [own[3].hash])
       yield* b.client().pull
       assert.deepStrictEqual(yield* values(b.client()), ["old", "lost 1", "lost 2", "a", "b"])
       assert.strictEqual((yield* b.client().status.current).quarantined, 0)
@@ -120,5 +121,29 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
       yield* a.open
       assert.deepStrictEqual(yield* values(a.client()), ["old", "lost 1", "lost 2", "a", "b"])
       assert.strictEqual((yield* push(a.client(), "c")).seq, 6)
+    }))
+
+  it.effect("shows items as they were written again, to itself and to others", () =>
+    Effect.gen(function*() {
+      const { a, b } = yield* restored
+      yield* a.cut
+      yield* a.open
+      const notes = () => a.client().items.collection("notes", { form: text })
+      yield* notes().put("k", "one")
+      yield* notes().put("k", "two")
+      yield* a.heal
+      yield* a.client().wake
+      yield* a.client().settled
+      assert.strictEqual(yield* notes().get("k"), "two")
+      const past = yield* notes().history("k")
+      assert.lengthOf(past, 2, "what was taken back is gone")
+      assert.deepStrictEqual(past.map(({ isHead }) => isHead), [true, false])
+      yield* notes().put("k", "three")
+      yield* a.client().settled
+      yield* b.client().pull
+      const others = b.client().items.collection("notes", { form: text })
+      assert.strictEqual(yield* others.get("k"), "three")
+      assert.lengthOf((yield* others.conflicts.list()).conflicts, 0)
+      assert.deepStrictEqual((yield* others.history("k")).map(({ id }) => id).slice(1), past.map(({ id }) => id))
     }))
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"
-import { EntryHash, EnvelopeId } from "@sotto/schema/Id"
+import { EntryHash } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Utf8 from "@sotto/schema/Utf8"
 import * as fc from "fast-check"
@@ -38,7 +38,7 @@ describe("an accepted entry", () => {
   const op = (key: string, ...parents: ReadonlyArray<number>): Op => ({
     collection: "notes",
     key,
-    parents: parents.map((parent) => EnvelopeId.make(new Uint8Array(32).fill(parent))),
+    parents: parents.map((parent) => EntryHash.make(new Uint8Array(32).fill(parent))),
     action: { _tag: "Put", value: text("v") }
   })
   const from = (ops: ReadonlyArray<Op>) =>

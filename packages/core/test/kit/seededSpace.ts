@@ -1,7 +1,7 @@
 /** Spaces, devices and operations for tests, all out of a seed: the same bytes in every run. */
 import { sha256 } from "@noble/hashes/sha2.js"
 import type { Action, Op } from "@sotto/schema/Entry"
-import { type EnvelopeId, SigningKey } from "@sotto/schema/Id"
+import { type EntryHash, SigningKey } from "@sotto/schema/Id"
 import { type MemberOp, ROLE, type Role, type SpacePolicy } from "@sotto/schema/Space"
 import * as Utf8 from "@sotto/schema/Utf8"
 import * as Result from "effect/Result"
@@ -97,14 +97,14 @@ const operation = (
   collection: string,
   key: string,
   action: Action,
-  parents: ReadonlyArray<EnvelopeId> = []
+  parents: ReadonlyArray<EntryHash> = []
 ): Op => ({ collection, key, parents, action })
 
 export const put = (
   collection: string,
   key: string,
   value: string | Uint8Array,
-  parents: ReadonlyArray<EnvelopeId> = []
+  parents: ReadonlyArray<EntryHash> = []
 ) => operation(collection, key, { _tag: "Put", value: typeof value === "string" ? Utf8.encode(value) : value }, parents)
 
 export const control = (op: MemberOp) => operation("", "", { _tag: "Control", op })

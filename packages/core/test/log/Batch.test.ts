@@ -3,7 +3,7 @@ import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"
 import type { Head } from "@sotto/schema/Head"
 import * as Hlc from "@sotto/schema/Hlc"
-import { EnvelopeId, Position, RelayKey, RouteId, Signature } from "@sotto/schema/Id"
+import { EntryHash, Position, RelayKey, RouteId, Signature } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
@@ -193,15 +193,15 @@ describe("a batch", () => {
 })
 
 describe("an item written twice in one batch", () => {
-  const parent = EnvelopeId.make(new Uint8Array(32).fill(1))
-  const other = EnvelopeId.make(new Uint8Array(32).fill(2))
+  const parent = EntryHash.make(new Uint8Array(32).fill(1))
+  const other = EntryHash.make(new Uint8Array(32).fill(2))
 
   it("names the earlier entry as its parent, in place of what that one superseded", () => {
     const output = build([[put("notes", "k", "1", [parent])], [put("notes", "k", "2", [parent, other])]])
     const [first, second] = output.entries
     assert.isDefined(first)
     assert.isDefined(second)
-    assert.deepStrictEqual(second.ops[0]?.parents, [first.id, other])
+    assert.deepStrictEqual(second.ops[0]?.parents, [first.hash, other])
     assert.deepStrictEqual([first, second].map((entry) => open(entry).entry.signature !== null), [false, true])
     receive(output)
   })
@@ -219,11 +219,11 @@ describe("an item written twice in one batch", () => {
         if (op.action._tag === "Put") byValue.set(`${op.collection}${op.action.value[0]}`, { entry, op })
       }
     }
-    const id = (name: string) => Bytes.toHex(byValue.get(name)?.entry.id ?? Bytes.EMPTY)
+    const hash = (name: string) => Bytes.toHex(byValue.get(name)?.entry.hash ?? Bytes.EMPTY)
     const parents = (name: string) => byValue.get(name)?.op.parents.map(Bytes.toHex)
-    assert.deepStrictEqual(parents("notes50"), [id("notes49")])
-    assert.deepStrictEqual(parents("notes51"), [id("notes50")])
-    assert.deepStrictEqual(parents("tasks51"), [id("tasks50")])
+    assert.deepStrictEqual(parents("notes50"), [hash("notes49")])
+    assert.deepStrictEqual(parents("notes51"), [hash("notes50")])
+    assert.deepStrictEqual(parents("tasks51"), [hash("tasks50")])
     receive(output)
   })
 
@@ -234,11 +234,11 @@ describe("an item written twice in one batch", () => {
   })
 
   it("never names more parents than there may be", () => {
-    const many = Array.from({ length: Limit.parentsMax }, (_, i) => EnvelopeId.make(new Uint8Array(32).fill(i + 3)))
+    const many = Array.from({ length: Limit.parentsMax }, (_, i) => EntryHash.make(new Uint8Array(32).fill(i + 3)))
     const output = build([[put("notes", "k", "1")], [put("notes", "k", "2", many)]])
     const parents = output.entries[1]?.ops[0]?.parents ?? []
     assert.strictEqual(parents.length, Limit.parentsMax)
-    assert.deepStrictEqual(parents[0], output.entries[0]?.id)
+    assert.deepStrictEqual(parents[0], output.entries[0]?.hash)
   })
 })
 

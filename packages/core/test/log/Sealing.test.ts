@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Bytes from "@sotto/schema/Bytes"
 import { type Entry, entryCodec, type Op, unsignedEntryCodec } from "@sotto/schema/Entry"
 import * as Envelope from "@sotto/schema/Envelope"
-import { EntryHash, EnvelopeId, Epoch, type Lane, Seq, Signature } from "@sotto/schema/Id"
+import { EntryHash, Epoch, type Lane, Seq, Signature } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import { label, Purpose } from "@sotto/schema/Purpose"
 import * as fc from "fast-check"
@@ -89,7 +89,7 @@ const arbitraryOps = fc.array(
 ).map((list) => {
   const seen = new Set<string>()
   return list.filter(({ key }) => key === "" || (!seen.has(key) && seen.add(key))).map(({ key, parents, value }) =>
-    put("notes", key, value, parents.map((parent) => EnvelopeId.make(new Uint8Array(parent))))
+    put("notes", key, value, parents.map((parent) => EntryHash.make(new Uint8Array(parent))))
   )
 })
 

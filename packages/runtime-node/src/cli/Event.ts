@@ -96,6 +96,7 @@ export interface Joined {
 export interface Pushed {
   readonly type: "pushed"
   readonly id: string
+  readonly hash: string
   readonly device: string
   readonly seq: number
   readonly index: number
@@ -114,6 +115,7 @@ export interface EntryLine {
   readonly position: number
   readonly index: number
   readonly id: string
+  readonly hash: string
   readonly device: string
   readonly seq: number
   readonly time: string
@@ -122,6 +124,64 @@ export interface EntryLine {
   readonly action: "put" | "content" | "delete"
   /** `null` for what has no value. */
   readonly value: Value | null
+}
+
+/** An item of a collection, as this device shows it. `conflict`: it was changed at the same time elsewhere. */
+export interface ItemEvent {
+  readonly type: "item"
+  readonly collection: string
+  readonly key: string
+  readonly action: "put" | "content" | "delete"
+  /** `null` for what has no value. */
+  readonly value: Value | null
+  /** Who wrote the last version, and when. */
+  readonly device: string
+  readonly time: string
+  readonly conflict: boolean
+}
+
+/** One item that was asked for. */
+export interface ValueEvent {
+  readonly type: "value"
+  readonly collection: string
+  readonly key: string
+  readonly action: "put" | "content" | "delete"
+  readonly value: Value | null
+  readonly device: string
+  readonly time: string
+  readonly conflict: boolean
+}
+
+/** A version of an item. */
+export interface Version {
+  readonly id: string
+  readonly device: string
+  readonly time: string
+  readonly action: "put" | "content" | "delete"
+  readonly value: Value | null
+}
+
+/** A version in an item's history. `head`: nothing supersedes it. `parents`: what it superseded. */
+export interface VersionLine {
+  readonly type: "version"
+  readonly collection: string
+  readonly key: string
+  readonly id: string
+  readonly device: string
+  readonly time: string
+  readonly action: "put" | "content" | "delete"
+  readonly value: Value | null
+  readonly head: boolean
+  readonly parents: ReadonlyArray<string>
+}
+
+/** An item for a person to decide about. The first version is the one that this device shows. */
+export interface ConflictLine {
+  readonly type: "conflict"
+  readonly collection: string
+  readonly key: string
+  readonly reason: string
+  readonly versions: ReadonlyArray<Version>
 }
 
 /** How far one relay is, as this device sees it. */
@@ -203,6 +263,10 @@ export type Event =
   | Joined
   | Pushed
   | EntryLine
+  | ItemEvent
+  | ValueEvent
+  | VersionLine
+  | ConflictLine
   | StatusLine
   | DeviceLine
   | Check

@@ -15,7 +15,7 @@ export const deviceText = (id: DeviceId): string => toText("DeviceId", id)
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** Text when the bytes are UTF-8, else base64. */
-const value = (bytes: Uint8Array): Value => {
+export const valueText = (bytes: Uint8Array): Value => {
   try {
     return decoder.decode(bytes)
   } catch {
@@ -33,13 +33,14 @@ export const entryLines = (entry: ReceivedEntry): ReadonlyArray<EntryLine> =>
       position: entry.position.position,
       index,
       id: toText("EnvelopeId", entry.id),
+      hash: toText("EntryHash", entry.hash),
       device: deviceText(entry.device),
       seq: entry.seq,
       time: iso(entry.hlc.millis),
       collection,
       key,
       action: ACTIONS[action._tag],
-      value: action._tag === "Put" ? value(action.value) : null
+      value: action._tag === "Put" ? valueText(action.value) : null
     }]
   )
 

@@ -14,18 +14,25 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
+import { conflicts } from "./conflicts.ts"
 import { devices } from "./devices.ts"
 import { doctor } from "./doctor.ts"
 import * as Exit from "./Exit.ts"
 import { report, reportDefect } from "./Failure.ts"
 import { Home, Json, takeJson } from "./Flags.ts"
+import { get } from "./get.ts"
+import { history } from "./history.ts"
 import { init } from "./init.ts"
 import { join } from "./join.ts"
+import { ls } from "./ls.ts"
 import { Output } from "./Output.ts"
 import { pair } from "./pair.ts"
 import { pull } from "./pull.ts"
 import { push } from "./push.ts"
+import { put } from "./put.ts"
 import { relay } from "./relay.ts"
+import { resolve } from "./resolve.ts"
+import { rm } from "./rm.ts"
 import { status } from "./status.ts"
 
 /** The package's own: one place to change it, for sources and for what was built. */
@@ -39,7 +46,24 @@ const { version } = Schema.decodeSync(Package)(fs.readFileSync(manifest, "utf8")
 
 const sotto = Command.make("sotto").pipe(
   Command.withDescription(`Encrypted sync between your devices, through relays that cannot read it.\n\n${Exit.HELP}`),
-  Command.withSubcommands([init, pair, join, push, pull, status, devices, doctor, relay]),
+  Command.withSubcommands([
+    init,
+    pair,
+    join,
+    push,
+    pull,
+    put,
+    get,
+    ls,
+    rm,
+    history,
+    conflicts,
+    resolve,
+    status,
+    devices,
+    doctor,
+    relay
+  ]),
   Command.withGlobalFlags([Json, Home])
 )
 

@@ -9,13 +9,16 @@ import type {
   Check,
   CheckResult,
   CodeShown,
+  ConflictLine,
   DeviceLine,
   EntryLine,
   Event,
+  ItemEvent,
   Picture,
   RelayLine,
   StatusLine,
-  Value
+  Value,
+  Version
 } from "./Event.ts"
 
 export interface Style {
@@ -73,11 +76,33 @@ const codeText = (style: Style, event: CodeShown): string =>
     `The code works once, until ${clock(event.expires)}. Show it to nobody else.`
   ].join("\n")
 
+/** What a version says. */
+const saidText = (style: Style, { action, value }: Pick<Version, "action" | "value">): string =>
+  action === "put" && value !== null
+    ? valueText(value)
+    : paint(style, "dim", action === "delete" ? "(deleted)" : "(content)")
+
+const nameText = ({ collection, key }: { readonly collection: string; readonly key: string }): string =>
+  [collection, key].filter((part) => part !== "").map(line).join("/")
+
+const itemText = (style: Style, event: ItemEvent): string =>
+  `${paint(style, "bold", nameText(event))}  ${saidText(style, event)}` +
+  (event.conflict ? `  ${paint(style, "yellow", "(in conflict: `sotto conflicts`)")}` : "")
+
+const versionText = (style: Style, version: Version): string =>
+  `${paint(style, "dim", `${version.id}  ${minute(version.time)}  ${short(version.device)}`)}  ${
+    saidText(style, version)
+  }`
+
+const conflictText = (style: Style, event: ConflictLine): string =>
+  [
+    `${paint(style, "bold", nameText(event))}  ${event.versions.length} versions; the first is shown here:`,
+    ...event.versions.map((version) => `  ${versionText(style, version)}`)
+  ].join("\n")
+
 const entryText = (style: Style, event: EntryLine): string => {
-  const item = [event.collection, event.key].filter((part) => part !== "").map(line).join("/")
-  const what = event.action === "put" && event.value !== null
-    ? valueText(event.value)
-    : paint(style, "dim", event.action === "delete" ? "(deleted)" : "(content)")
+  const item = nameText(event)
+  const what = saidText(style, event)
   const head = `${String(event.position).padStart(6)}  ${minute(event.time)}  ${short(event.device)}`
   return `${paint(style, "dim", head)}  ${item === "" ? "" : `${paint(style, "bold", item)}  `}${what}`
 }
@@ -174,6 +199,10 @@ const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) =>
       ? `${paint(style, "green", "✓")} stored at the relay, position ${position}`
       : `${paint(style, "yellow", "!")} saved on this device; it goes out when a relay is in reach`,
   entry: (event, style) => entryText(style, event),
+  item: (event, style) => itemText(style, event),
+  value: (event, style) => saidText(style, event),
+  version: (event, style) => `${versionText(style, event)}${event.head ? "" : paint(style, "dim", "  (superseded)")}`,
+  conflict: (event, style) => conflictText(style, event),
   status: (event, style) => statusText(style, event),
   device: (event, style) => deviceText(style, event),
   check: (event, style) => checkText(style, event),

@@ -10,6 +10,7 @@ const entry = (fields: Partial<Extract<Event, { type: "entry" }>>): Event => ({
   position: 7,
   index: 0,
   id: "env_x",
+  hash: "ent_x",
   device: "dev_041061050r3gg28a1c60t3gf208h44rm2mb1e60s38d1rfg78y9w",
   seq: 1,
   time: "2026-11-21T10:12:00.000Z",
@@ -19,6 +20,16 @@ const entry = (fields: Partial<Extract<Event, { type: "entry" }>>): Event => ({
   value: "hello",
   ...fields
 })
+
+const version = {
+  id: "ent_x",
+  device: "dev_041061050r3gg28a1c60t3gf208h44rm2mb1e60s38d1rfg78y9w",
+  time: "2026-11-21T10:12:00.000Z",
+  action: "put",
+  value: "hello"
+} as const
+
+const item = { ...version, type: "item", collection: "notes", key: "k", conflict: true } as const
 
 const code: Event = {
   type: "code",
@@ -45,10 +56,39 @@ describe("text", () => {
         created: "2026-11-21T10:12:00.000Z",
         own: false,
         removed: false
-      }, plain)
+      }, plain),
+      toText({ ...item, collection: nasty, key: nasty, value: nasty }, plain),
+      toText({ ...item, type: "value", value: nasty }, plain),
+      toText({ ...item, ...version, type: "version", value: nasty, head: false, parents: [] }, plain),
+      toText(
+        {
+          type: "conflict",
+          collection: nasty,
+          key: nasty,
+          reason: "asked",
+          versions: [{ ...version, value: nasty }, { ...version, action: "delete", value: null }]
+        },
+        plain
+      )
     ]
     for (const text of texts) assert.notMatch(text, /(?!\n)[\p{Cc}\u202e]/u)
     assert.include(texts[0] ?? "", "\\u{1b}[2J")
+  })
+
+  it("tells of an item in conflict, of versions that were superseded, and shows a value alone", () => {
+    assert.strictEqual(toText(item, plain), "notes/k  hello  (in conflict: `sotto conflicts`)")
+    assert.strictEqual(toText({ ...item, type: "value" }, plain), "hello")
+    const past = { ...item, ...version, type: "version", parents: [] } as const
+    assert.include(toText({ ...past, head: false }, plain), "hello  (superseded)")
+    assert.notInclude(toText({ ...past, head: true }, plain), "superseded")
+    const { length } = toText({
+      type: "conflict",
+      collection: "notes",
+      key: "k",
+      reason: "asked",
+      versions: [version, { ...version, action: "delete", value: null }]
+    }, plain).split("\n")
+    assert.strictEqual(length, 3)
   })
 
   it("keeps lines and letters of a value", () => {

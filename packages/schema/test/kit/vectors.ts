@@ -80,7 +80,8 @@ const kinds: ReadonlyArray<Sotto.Text.Kind> = [
   "RelayKey",
   "MailboxId",
   "Lane",
-  "AckTag"
+  "AckTag",
+  "EntryHash"
 ]
 const kindOf = (value: unknown): Sotto.Text.Kind => {
   const found = kinds.find((kind) => kind === textAt(value, "kind"))
@@ -106,6 +107,8 @@ const idText = (kind: Sotto.Text.Kind, bytes: Uint8Array): string => {
       return Text.toText(kind, Id.Lane.make(bytes))
     case "AckTag":
       return Text.toText(kind, Id.AckTag.make(bytes))
+    case "EntryHash":
+      return Text.toText(kind, Id.EntryHash.make(bytes))
   }
 }
 const sizes: Readonly<Record<Sotto.Text.Kind, number>> = {
@@ -116,7 +119,8 @@ const sizes: Readonly<Record<Sotto.Text.Kind, number>> = {
   RelayKey: 32,
   MailboxId: 16,
   Lane: 8,
-  AckTag: 16
+  AckTag: 16,
+  EntryHash: 32
 }
 const idValues = Object.fromEntries(kinds.flatMap((kind) => [
   [`${kind}, zero`, { kind, bytes: new Uint8Array(sizes[kind]) }],

@@ -1,0 +1,74 @@
+/**
+ * The items of a running client (protocol.md §5, §7): collections over the log. Everything here is read off a graph of
+ * items in memory, which is built from this device's log the first time that somebody asks, and follows it from then on.
+ *
+ * 1. A write reads what this device shows, supersedes that, and can be read when it is answered. Writes of items come one
+ *    after the other, so that each knows of the one before.
+ * 2. Of a collection that was named here, merges are written down by the device whose turn it is (`Merge.isWriter`), as
+ *    soon as it is at rest. A device that may not write shows them all the same.
+ * 3. Until the first question about items nothing runs, and nothing is kept.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Desk } from "./collection/Desk.ts"
+import { collectionOf } from "./collection/Handle.ts"
+import type { ItemCollection } from "./collection/ItemCollection.ts"
+import { Settler } from "./collection/Settler.ts"
+import * as Collection from "./item/Collection.ts"
+import * as MemoryItemStore from "./item/MemoryItemStore.ts"
+import type { Strategy } from "./item/merge/Strategy.ts"
+import * as ItemFeed from "./log/ItemFeed.ts"
+import type { Journal } from "./log/Journal.ts"
+import type { Outbox } from "./log/Outbox.ts"
+
+export interface ClientItems {
+  /**
+   * A collection, and how its versions merge: by a person's decision unless given. Values are bytes unless there is a
+   * form. Naming one again replaces its merge.
+   */
+  readonly collection: {
+    (name: string, options?: { readonly merge?: Strategy }): ItemCollection<Uint8Array>
+    <A>(
+      name: string,
+      options: { readonly form: Collection.ValueForm<A>; readonly merge?: Strategy }
+    ): ItemCollection<A>
+  }
+}
+
+/** The items of a journal's space, written through its outbox. Nothing runs yet. */
+export const make = Effect.fn("ClientItems.make")(function*(
+  journal: Journal,
+  outbox: Outbox
+): Effect.fn.Return<ClientItems, never, Scope.Scope> {
+  const store = MemoryItemStore.make()
+  const feed = yield* ItemFeed.make(journal, store)
+  const desk = new Desk(journal, outbox, feed)
+  const settler = new Settler(desk, store)
+  const scope = yield* Effect.scope
+  let isSettling = false
+  /** Everything that is accepted now shows, and merges are written from now on. */
+  const ready = Effect.suspend(() => {
+    if (isSettling) return feed.current
+    isSettling = true
+    return Effect.andThen(Effect.forkIn(settler.run, scope), feed.current)
+  })
+
+  function collection(name: string, options?: { readonly merge?: Strategy }): ItemCollection<Uint8Array>
+  function collection<A>(
+    name: string,
+    options: { readonly form: Collection.ValueForm<A>; readonly merge?: Strategy }
+  ): ItemCollection<A>
+  function collection<A>(
+    name: string,
+    { form, ...merge }: { readonly form?: Collection.ValueForm<A>; readonly merge?: Strategy } = {}
+  ): ItemCollection<A> | ItemCollection<Uint8Array> {
+    const open = <B>(made: Collection.Collection<B>) => {
+      settler.register(made)
+      return collectionOf(desk, ready, made)
+    }
+    return form === undefined
+      ? open(Collection.make(name, { form: Collection.bytes, ...merge }))
+      : open(Collection.make(name, { form, ...merge }))
+  }
+  return { collection }
+})

@@ -1,0 +1,106 @@
+/**
+ * Merges put on record (protocol.md §5): of collections that were named, by the device whose turn it is. Everybody shows
+ * the merged value at once; what is written here spares others the same work, and keeps heads few.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as Signal from "../internal/signal.ts"
+import type * as Collection from "../item/Collection.ts"
+import * as Item from "../item/Item.ts"
+import type { ItemStore } from "../item/ItemStore.ts"
+import type * as ItemFeed from "../log/ItemFeed.ts"
+import type { Desk } from "./Desk.ts"
+import type { ItemWriteFailed } from "./ItemCollection.ts"
+
+/** Keys of contested items that are read together. */
+const CONTESTED_PAGE = 64
+
+/** Writes merges down while `run` runs. */
+export class Settler {
+  readonly #desk: Desk
+  readonly #store: ItemStore<never>
+  readonly #settleByName = new Map<string, (key: string) => Effect.Effect<void, ItemWriteFailed>>()
+  /** Collections whose contested items were not looked at yet. */
+  readonly #unread = new Set<string>()
+  readonly #contested = new Item.ByItem<Item.ItemRef>()
+  readonly #found = Signal.make()
+
+  constructor(desk: Desk, store: ItemStore<never>) {
+    this.#desk = desk
+    this.#store = store
+  }
+
+  register<A>(collection: Collection.Collection<A>): void {
+    this.#settleByName.set(collection.name, (key) => this.#settle(collection, key))
+    this.#unread.add(collection.name)
+    this.#found.raise()
+  }
+
+  get run(): Effect.Effect<void> {
+    return Effect.asVoid(Effect.all([this.#watch, this.#work], { concurrency: "unbounded" }))
+  }
+
+  get #watch(): Effect.Effect<void> {
+    return Stream.runForEach(this.#desk.items.changes, (changes) =>
+      Effect.sync(() => {
+        for (const change of changes) {
+          if (Item.isContested(change.heads)) this.#note(change)
+        }
+      }))
+  }
+
+  #note({ collection, key }: Item.ItemRef): void {
+    if (!this.#settleByName.has(collection)) return
+    this.#contested.set({ collection, key }, { collection, key })
+    this.#found.raise()
+  }
+
+  get #work(): Effect.Effect<never> {
+    const isDue = () => this.#unread.size > 0 || this.#contested.values().length > 0 ? true : undefined
+    const turn = Effect.gen({ self: this }, function*() {
+      yield* Signal.until(this.#found, isDue)
+      const names = [...this.#unread]
+      this.#unread.clear()
+      for (const name of names) yield* this.#readContested(name)
+      for (const item of this.#contested.values()) {
+        this.#contested.delete(item)
+        const settle = this.#settleByName.get(item.collection)
+        if (settle !== undefined) yield* settle(item.key)
+      }
+    })
+    // The merged value shows without it, and the next edit writes it.
+    const warned = Effect.matchEffect(turn, {
+      onFailure: (failure) =>
+        failure._tag === "Closed" ? Effect.never : Effect.logWarning("A merge was not written.", failure),
+      onSuccess: () => Effect.void
+    })
+    return Effect.forever(warned)
+  }
+
+  #readContested(collection: string): Effect.Effect<void, ItemFeed.FeedFailed> {
+    return Effect.gen({ self: this }, function*() {
+      yield* this.#desk.current
+      let after: string | undefined
+      while (true) {
+        const keys = yield* this.#store.contested({
+          collection,
+          prefix: "",
+          limit: CONTESTED_PAGE,
+          ...(after === undefined ? {} : { after })
+        })
+        for (const key of keys) this.#note({ collection, key })
+        after = keys.at(-1)
+        if (keys.length < CONTESTED_PAGE) return
+      }
+    })
+  }
+
+  #settle<A>(collection: Collection.Collection<A>, key: string): Effect.Effect<void, ItemWriteFailed> {
+    if (!this.#desk.mayWrite()) return Effect.void
+    const settled = Effect.map(
+      this.#desk.items.view(collection, key),
+      ({ isSettler, settle }) => isSettler ? settle : undefined
+    )
+    return Effect.asVoid(this.#desk.write(settled))
+  }
+}

@@ -124,46 +124,11 @@ export const open = Effect.fnUntraced(function*(
   const { journal, records } = yield* Effect.mapError(Journal.open(files, "relay"), failed)
   const memory = MemoryRelayStore.make(crypto)
   yield* redoAll(records, memory)
-  return RelayStore.of({ ...memory, ...writes(memory, reopening(files, memory, { journal, done: records.length })) })
+  return RelayStore.of({ ...memory, ...writes(memory, journal) })
 })
 
-/**
- * A disk may fail while what it failed at before is being taken back. The journal is broken then; as a database does, this
- * opens it again with the next operation, and does what is in it though it was said to have failed.
- */
-const reopening = (
-  files: Files.Files,
-  memory: Service,
-  opened: { readonly journal: Journal.Journal; readonly done: number }
-): Pick<Journal.Journal, "append"> => {
-  let { done, journal } = opened
-  let last: DiskFailed | undefined
-  const reopen = Effect.gen(function*() {
-    const again = yield* Journal.open(files, "relay")
-    yield* Effect.orDie(redoAll(again.records.slice(done), memory))
-    done = again.records.length
-    journal = again.journal
-    last = undefined
-  })
-  return {
-    append: (payload, durable) => {
-      const append = Effect.suspend(() =>
-        journal.append(payload, () => {
-          done++
-          durable?.()
-        })
-      )
-      return append.pipe(Effect.catch((failure) => {
-        const isBroken = failure === last
-        last = failure
-        return isBroken ? Effect.andThen(reopen, append) : Effect.fail(failure)
-      }))
-    }
-  }
-}
-
 /** The operations that change something. */
-const writes = (memory: Service, journal: Pick<Journal.Journal, "append">) => {
+const writes = (memory: Service, journal: Journal.Journal) => {
   /** Makes an operation durable, then does it. What it answers, a refusal too, is what it answers at each restart. */
   const perform = <A, E>(operation: Operation, run: Effect.Effect<A, E>): Effect.Effect<A, E | RelayStoreFailed> =>
     Effect.suspend(() => {

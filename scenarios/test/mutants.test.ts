@@ -57,10 +57,10 @@ describe("docs/internals/mutants.md", () => {
 })
 
 describe("planted bugs that few seeds find", () => {
-  it(`two of each class`, { timeout: 900_000 }, async () => {
+  it("one of each class", { timeout: 900_000 }, async () => {
     // A space that never comes to be takes its time to be given up.
     const quick = table.filter(({ by, seeds }) => seeds <= QUICK_SEEDS && by !== "run-reports")
-    const picked = CLASSES.flatMap((name) => quick.filter(({ kind }) => kind === name).slice(0, 2))
+    const picked = CLASSES.flatMap((name) => quick.filter(({ kind }) => kind === name).slice(0, 1))
     assert.isAtLeast(picked.length, CLASSES.length)
     const results: Array<Runner.MutantResult> = []
     const options = { config: "simulation.config.ts", mutants: "scenarios/mutants", conditions: ["@sotto/source"] }

@@ -43,7 +43,8 @@ export class Desk {
       const op = yield* prepare
       if (op === undefined) return undefined
       const receipt = yield* this.#outbox.push([toOp(op)])
-      yield* this.#feed.reached(receipt.ordinal)
+      // It is saved. That it can't be shown is for who reads next to hear, not for who would write it a second time.
+      yield* Effect.ignore(this.#feed.reached(receipt.ordinal))
       return receipt
     }))
   }

@@ -10,11 +10,9 @@
 import * as Bytes from "@sotto/schema/Bytes"
 import type { EnvelopeId, RelayKey } from "@sotto/schema/Id"
 import type { MemberOp } from "@sotto/schema/Space"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
-import { Closed } from "../ClientError.ts"
 import type { Crypto } from "../Crypto.ts"
 import type { DeviceIdentity } from "../Device.ts"
 import * as Signal from "../internal/signal.ts"
@@ -23,10 +21,11 @@ import type { SpaceState } from "../space/SpaceState.ts"
 import { type Store, StoreFailed, type Write } from "../Store.ts"
 import * as Chain from "./Chain.ts"
 import * as ChainLink from "./ChainLink.ts"
-import type { Cursor, Ordinal } from "./Cursor.ts"
+import type { Ordinal } from "./Cursor.ts"
 import * as Directory from "./Directory.ts"
 import * as Ledger from "./Ledger.ts"
 import type { Reason } from "./Quarantine.ts"
+import * as Receipts from "./Receipts.ts"
 import * as Withdrawals from "./Withdrawals.ts"
 
 /** What is kept of one relay. */
@@ -67,7 +66,7 @@ export interface Change<A> {
   readonly committed?: () => void
 }
 
-export interface Journal {
+export interface Journal extends Receipts.Receipts {
   readonly crypto: Crypto["Service"]
   readonly store: Store["Service"]
   readonly keystore: Keystore["Service"]
@@ -84,16 +83,8 @@ export interface Journal {
   /** To be called by `committed` alone. */
   readonly markUnsent: (relay: Ledger.RelayNumber, ordinal: Ordinal) => void
   readonly markSent: (relay: Ledger.RelayNumber, ordinal: Ordinal) => void
-  /** An entry is durable at a relay: tells who waits for it. */
-  readonly stored: (ordinal: Ordinal, at: Cursor) => void
-  /** Where the first relay has the entry; waits for it. Entries that are stored already do not come here. */
-  readonly whenStored: (ordinal: Ordinal) => Deferred.Deferred<Cursor, Closed>
-  /** An entry got another ordinal: whoever waits for it waits for that. */
-  readonly moved: (before: Ordinal, after: Ordinal) => void
   /** Tells who keeps what came of entries that some left the log. `tell` is for `committed` alone. */
   readonly withdrawals: Withdrawals.Withdrawals
-  /** Ends all waiting. */
-  readonly close: Effect.Effect<void>
 }
 
 export interface Options {
@@ -113,8 +104,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   const permit = yield* Semaphore.make(1)
   const changed = Signal.make()
   let loaded = yield* load(options)
-  let [stale, closed] = [false, false]
-  const receipts = new Map<number, Deferred.Deferred<Cursor, Closed>>()
+  let stale = false
 
   const reload = Effect.gen(function*() {
     loaded = yield* load(options)
@@ -137,6 +127,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     })
 
   const journal: Journal = {
+    ...Receipts.make(),
     crypto,
     store,
     keystore,
@@ -156,30 +147,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     },
     markSent: (relay, ordinal) => {
       loaded.unsent.get(relay)?.delete(ordinal)
-    },
-    stored: (ordinal, at) => {
-      const waiting = receipts.get(ordinal)
-      if (waiting === undefined) return
-      receipts.delete(ordinal)
-      Deferred.doneUnsafe(waiting, Effect.succeed(at))
-    },
-    whenStored: (ordinal) => {
-      const waiting = receipts.get(ordinal) ?? Deferred.makeUnsafe<Cursor, Closed>()
-      if (closed) Deferred.doneUnsafe(waiting, Effect.fail(new Closed()))
-      else receipts.set(ordinal, waiting)
-      return waiting
-    },
-    moved: (before, after) => {
-      const waiting = receipts.get(before)
-      if (waiting === undefined) return
-      receipts.delete(before)
-      receipts.set(after, waiting)
-    },
-    close: Effect.sync(() => {
-      closed = true
-      for (const waiting of receipts.values()) Deferred.doneUnsafe(waiting, Effect.fail(new Closed()))
-      receipts.clear()
-    })
+    }
   }
   return journal
 })

@@ -6,6 +6,7 @@
  *
  * Who asks pays: the peer's work and its answer are bounded by the ids that are named and by one message.
  */
+import * as Bytes from "@sotto/schema/Bytes"
 import { Limit } from "@sotto/schema/Limit"
 import type * as Wire from "@sotto/schema/Reconcile"
 import * as Found from "./Found.ts"
@@ -13,7 +14,7 @@ import * as Ordered from "./Ordered.ts"
 import * as ReconcileSet from "./ReconcileSet.ts"
 import { EXACT_IDS_MAX } from "./Responder.ts"
 import * as ShortId from "./ShortId.ts"
-import { type Context, type Move, sameProof } from "./Stage.ts"
+import { type Context, type Move } from "./Stage.ts"
 
 /** Short ids from `from` to `through`, both included. */
 interface Range {
@@ -81,7 +82,7 @@ const end = ({ replica }: Context, { need, proof, push }: Asking): Move<ExactSta
 /** Takes an answer. */
 export const take = (stage: ExactStage, context: Context, answer: Wire.Answer): Move<ExactStage> => {
   if (answer._tag !== "Difference") return { _tag: "Failed", reason: "unexpected" }
-  if (stage.proof !== undefined && !sameProof(stage.proof, answer.proof)) return { _tag: "Changed" }
+  if (stage.proof !== undefined && !Bytes.equals(stage.proof, answer.proof)) return { _tag: "Changed" }
   const [range, ...others] = stage.ranges
   if (range === undefined) return { _tag: "Failed", reason: "unexpected" }
   const compared = compare(stage, context, range, answer)

@@ -3,6 +3,7 @@
  * be the one of this side's set at that moment, less what the peer lacks, plus what came from it. Sums of ids add, so
  * that needs no further message, and it says of exactly the moment that the peer spoke of whether nothing was missed.
  */
+import * as Bytes from "@sotto/schema/Bytes"
 import * as IdIndex from "./IdIndex.ts"
 import * as LtHash from "./LtHash.ts"
 import * as ReconcileSet from "./ReconcileSet.ts"
@@ -115,5 +116,5 @@ export const doubt = (
     LtHash.subtract(sum, words, 0)
   }
   const root = LtHash.rootOf(sum, found.count + seen.size - found.push.length)
-  return LtHash.proofOf(root, nonce).every((byte, i) => byte === found.proof[i]) ? undefined : "root-mismatch"
+  return Bytes.equals(LtHash.proofOf(root, nonce), found.proof) ? undefined : "root-mismatch"
 }

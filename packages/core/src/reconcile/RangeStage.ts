@@ -7,13 +7,14 @@
  * 2. A range whose counts and sums agree is left out; that is a guess. Whether it was right is for the roots to say.
  * 3. A range whose sums differ though its handles agree holds two ids with one short id: it is compared id by id.
  */
+import * as Bytes from "@sotto/schema/Bytes"
 import { Limit } from "@sotto/schema/Limit"
 import * as Wire from "@sotto/schema/Reconcile"
 import * as ExactStage from "./ExactStage.ts"
 import * as Found from "./Found.ts"
 import * as ReconcileSet from "./ReconcileSet.ts"
 import * as ShortId from "./ShortId.ts"
-import { type Context, type Move, sameProof } from "./Stage.ts"
+import { type Context, type Move } from "./Stage.ts"
 
 /** A range that differs, and what the peer said of it. */
 interface Node {
@@ -131,7 +132,7 @@ export const take = (
   if (answer._tag !== "Sums" && answer._tag !== "Lists") return { _tag: "Failed", reason: "unexpected" }
   const isDue = answer._tag === (stage.asked.kind === "Probe" ? "Sums" : "Lists")
   if (!isDue) return { _tag: "Failed", reason: "unexpected" }
-  if (stage.proof !== undefined && !sameProof(stage.proof, answer.proof)) return { _tag: "Changed" }
+  if (stage.proof !== undefined && !Bytes.equals(stage.proof, answer.proof)) return { _tag: "Changed" }
   const proven = { ...stage, proof: answer.proof }
   const after = answer._tag === "Sums" ? sums(proven, context, answer) : lists(proven, context, answer)
   if (after === undefined) return { _tag: "Failed", reason: "inconsistent" }

@@ -6,6 +6,7 @@
  * 2. A request that is malformed, or one too many, ends the conversation with an error value; nothing is thrown.
  * 3. Only `Same` says that the sets are equal, and it says so by the roots.
  */
+import * as Bytes from "@sotto/schema/Bytes"
 import { Limit } from "@sotto/schema/Limit"
 import * as Wire from "@sotto/schema/Reconcile"
 import * as Result from "effect/Result"
@@ -126,7 +127,7 @@ const answerTo = (
     case "Hello":
       return hello(request, replica, proof)
     case "Check":
-      return equal(proof, request.proof) ? { _tag: "Same" } : { _tag: "Differ" }
+      return Bytes.equals(proof, request.proof) ? { _tag: "Same" } : { _tag: "Differ" }
     case "Since":
       return since(request, context, proof)
     case "More":
@@ -140,12 +141,10 @@ const answerTo = (
   }
 }
 
-const equal = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i])
-
 const hello = (request: Of<"Hello">, replica: ReconcileSet.Replica, proof: Uint8Array): Wire.Answer => {
   const { sketch } = replica
   if (request.keyEpoch !== replica.keyEpoch) return { _tag: "OtherKey", keyEpoch: replica.keyEpoch }
-  if (request.count === sketch.count && equal(proof, request.proof)) return { _tag: "Same" }
+  if (request.count === sketch.count && Bytes.equals(proof, request.proof)) return { _tag: "Same" }
   const difference = Estimator.estimate(request.counters, sketch.counters, request.count - sketch.count)
   const wanted = cellsFor(difference)
   const isSketched = wanted <= Cells.countOf(sketch.cells)
@@ -180,7 +179,9 @@ const cells = (replica: ReconcileSet.Replica, proof: Uint8Array, from: number, c
 }
 
 const since = (request: Of<"Since">, { since }: Context, proof: Uint8Array): Wire.Answer => {
-  const checkpoint = since?.checkpoints.find(({ root }) => equal(LtHash.markOf(root, request.nonce), request.mark))
+  const checkpoint = since?.checkpoints.find(({ root }) =>
+    Bytes.equals(LtHash.markOf(root, request.nonce), request.mark)
+  )
   if (since === undefined || checkpoint === undefined) return { _tag: "Differ" }
   const handles = Checkpoint.handlesSince(since.set, checkpoint)
   return handles === undefined || listBytesOf(handles.length) > Limit.reconcileBytesMax - ENVELOPE_BYTES

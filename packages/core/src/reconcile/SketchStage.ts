@@ -5,6 +5,7 @@
  * Cells arrive in order, so what was received stays useful; when they cannot be read, how many of them are empty tells how
  * many more are needed. When that is more than the peer keeps, or reading failed often enough, ranges take over.
  */
+import * as Bytes from "@sotto/schema/Bytes"
 import { Limit } from "@sotto/schema/Limit"
 import * as Wire from "@sotto/schema/Reconcile"
 import * as Cells from "./Cells.ts"
@@ -13,7 +14,7 @@ import * as Found from "./Found.ts"
 import * as LtHash from "./LtHash.ts"
 import * as Peel from "./Peel.ts"
 import * as ReconcileSet from "./ReconcileSet.ts"
-import { type Context, type Move, sameProof } from "./Stage.ts"
+import { type Context, type Move } from "./Stage.ts"
 
 export interface SketchStage {
   readonly _tag: "Sketch"
@@ -103,7 +104,7 @@ const cells = (
   answer: Extract<Wire.Answer, { _tag: "Cells" }>
 ): Move<SketchStage> => {
   const before = stage.proof
-  if (before !== undefined && !sameProof(before, answer.proof)) return { _tag: "Changed" }
+  if (before !== undefined && !Bytes.equals(before, answer.proof)) return { _tag: "Changed" }
   const count = answer.cells.length / Wire.CELL_BYTES
   const end = answer.from + count
   if (answer.from !== Cells.countOf(stage.cells) || end > Limit.reconcileCellsMax) {

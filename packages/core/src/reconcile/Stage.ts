@@ -20,6 +20,3 @@ export type Move<Stage> =
   /** The peer's set is another one than at the stage's beginning: begin it again. */
   | { readonly _tag: "Changed" }
   | { readonly _tag: "Failed"; readonly reason: Reason }
-
-/** Whether two proofs are the same. */
-export const sameProof = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i])

@@ -153,7 +153,7 @@ layer(World.CryptoLive)("a new epoch", (it) => {
         cutoffs: [],
         nowMillis: 0
       })
-      if (prepared === undefined) return
+      if (prepared === undefined) return yield* Effect.die("no key of the current epoch")
       yield* Effect.flatMap(a.client().addMember(prepared.op), ({ stored }) => stored)
       yield* push(a.client(), "under the next key")
       yield* World.settle

@@ -11,7 +11,7 @@ import { ROLE } from "@sotto/schema/Space"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import * as JournalBench from "../kit/journalBench.ts"
-import { hand } from "../kit/pen.ts"
+import { hand, removalAfter } from "../kit/pen.ts"
 import { control, expectSuccess, join, makeSpace, NOW, put } from "../kit/seededSpace.ts"
 import { gapsOf } from "../kit/values.ts"
 
@@ -153,24 +153,9 @@ describe("a page", () => {
       const first = hand(crypto, host.state, host.identity)
       const added = first.seal({ ops: [control(late.op)] }).bytes
       const { seal } = hand(crypto, late.guest.state, late.guest.identity)
-      const written = ["1", "2", "3", "4"].map((text) => seal({ ops: [put("a", "", text)] }))
-      const [one, two, three, four] = written
-      if (one === undefined || two === undefined || three === undefined || four === undefined) return
-      const prepared = Rekey.prepare({
-        crypto,
-        state: late.host.state,
-        signer: Membership.deviceSigner(crypto, host.identity),
-        removed: [late.guest.identity.id],
-        cutoffs: [{
-          device: late.guest.identity.id,
-          lane: one.opened.header.lane,
-          seq: one.opened.entry.seq,
-          hash: one.opened.hash
-        }],
-        nowMillis: NOW
-      })
-      if (prepared === undefined) return
-      const removal = first.seal({ ops: [control(prepared.op)] }).bytes
+      const write = (text: string) => seal({ ops: [put("a", "", text)] })
+      const [one, two, three, four] = [write("1"), write("2"), write("3"), write("4")]
+      const removal = first.seal({ ops: [control(removalAfter(crypto, late.host, one))] }).bytes
       yield* b.accept(b.relay.place(added, one.bytes, two.bytes))
       assert.deepStrictEqual(yield* b.values, ["1", "2"])
       // Two comes before the removal, three with it, four after it.
@@ -186,7 +171,7 @@ describe("a page", () => {
       assert.deepStrictEqual(yield* b.aside, { cutoff: 3 })
       // Another device hears of the removal first.
       const other = yield* JournalBench.make(crypto, guest)
-      yield* other.accept(other.relay.place(added, removal, ...written.map(({ bytes }) => bytes)))
+      yield* other.accept(other.relay.place(added, removal, one.bytes, two.bytes, three.bytes, four.bytes))
       assert.deepStrictEqual(yield* other.values, ["1"])
       assert.deepStrictEqual(yield* other.aside, { cutoff: 3 })
     }))
@@ -195,8 +180,8 @@ describe("a page", () => {
     Effect.gen(function*() {
       const { bench: b, crypto, host } = yield* bench("gap")
       const { seal } = hand(crypto, host.state, host.identity)
-      const [one, two, three] = ["1", "2", "3"].map((text) => seal({ ops: [put("a", "", text)] }).bytes)
-      if (one === undefined || two === undefined || three === undefined) return
+      const write = (text: string) => seal({ ops: [put("a", "", text)] }).bytes
+      const [one, two, three] = [write("1"), write("2"), write("3")]
       yield* b.accept(b.relay.place(one, three))
       assert.deepStrictEqual(yield* b.values, ["1"])
       assert.deepStrictEqual(yield* b.aside, { gap: 1 })

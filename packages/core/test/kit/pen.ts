@@ -3,11 +3,14 @@ import { type Entry, entryCodec, type Op, unsignedEntryCodec } from "@sotto/sche
 import * as Envelope from "@sotto/schema/Envelope"
 import type { Head } from "@sotto/schema/Head"
 import { EntryHash, Seq, type Signature } from "@sotto/schema/Id"
+import type { MemberOp } from "@sotto/schema/Space"
 import type { DeviceIdentity } from "../../src/Device.ts"
 import * as Device from "../../src/Device.ts"
 import * as Sealing from "../../src/log/Sealing.ts"
+import * as Membership from "../../src/space/Membership.ts"
+import * as Rekey from "../../src/space/Rekey.ts"
 import { currentEpoch, type SpaceState } from "../../src/space/SpaceState.ts"
-import { type CryptoService, expectSuccess, NOW, put } from "./seededSpace.ts"
+import { type CryptoService, expectSuccess, NOW, put, type Seat } from "./seededSpace.ts"
 
 export interface Written {
   readonly bytes: Uint8Array
@@ -27,6 +30,24 @@ export interface Options {
 }
 
 export const NO_HASH = EntryHash.make(new Uint8Array(32))
+
+/** The operation by which `by` removes the author of an entry, of whom that entry is the last that counts. */
+export const removalAfter = (
+  crypto: CryptoService,
+  by: Seat,
+  { opened: { entry, hash, header } }: Written
+): MemberOp => {
+  const prepared = Rekey.prepare({
+    crypto,
+    state: by.state,
+    signer: Membership.deviceSigner(crypto, by.identity),
+    removed: [entry.device],
+    cutoffs: [{ device: entry.device, lane: header.lane, seq: entry.seq, hash }],
+    nowMillis: NOW
+  })
+  if (prepared === undefined) throw new Error("no key of the current epoch")
+  return prepared.op
+}
 
 /** One entry in its envelope, opened again. */
 export const write = (

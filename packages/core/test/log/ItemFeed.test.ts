@@ -3,13 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Collection from "@sotto/core/item/Collection"
 import * as MemoryItemStore from "@sotto/core/item/MemoryItemStore"
 import * as ItemFeed from "@sotto/core/log/ItemFeed"
-import * as Membership from "@sotto/core/space/Membership"
-import * as Rekey from "@sotto/core/space/Rekey"
 import { ROLE } from "@sotto/schema/Space"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
 import * as JournalBench from "../kit/journalBench.ts"
-import { hand } from "../kit/pen.ts"
+import { hand, removalAfter } from "../kit/pen.ts"
 import { control, join, makeSpace, NOW, put } from "../kit/seededSpace.ts"
 import * as World from "../kit/World.ts"
 
@@ -39,21 +37,7 @@ const removal = Effect.fnUntraced(function*(seed: string) {
   const two = seal({ ops: [put("a", "k", "2", [one.opened.hash])] })
   // A pen has one lane.
   const onTop = hand(crypto, host.state, host.identity).seal({ ops: [put("a", "k", "3", [two.opened.hash])] }).bytes
-  const prepared = Rekey.prepare({
-    crypto,
-    state: late.host.state,
-    signer: Membership.deviceSigner(crypto, host.identity),
-    removed: [late.guest.identity.id],
-    cutoffs: [{
-      device: late.guest.identity.id,
-      lane: one.opened.header.lane,
-      seq: one.opened.entry.seq,
-      hash: one.opened.hash
-    }],
-    nowMillis: NOW
-  })
-  if (prepared === undefined) return yield* Effect.die("no key of the current epoch")
-  const removed = pen.seal({ ops: [control(prepared.op)] }).bytes
+  const removed = pen.seal({ ops: [control(removalAfter(crypto, late.host, one))] }).bytes
   const bench = yield* JournalBench.make(crypto, guest)
   const feed = yield* ItemFeed.make(bench.journal(), MemoryItemStore.make())
   return { added, bench, feed, one: one.bytes, two: two.bytes, onTop, removed }

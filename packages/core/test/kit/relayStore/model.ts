@@ -107,9 +107,9 @@ export const model = (makeLayer: () => Layer.Layer<RelayStore, unknown>) => {
 }
 
 export const restart = (reopen: (() => () => Layer.Layer<RelayStore, unknown>) | undefined) => {
+  if (reopen === undefined) return
   it.effect("everything that was answered is there after a restart", () =>
     Effect.gen(function*() {
-      if (reopen === undefined) return
       const again = reopen()
       const within = <A, E>(body: Effect.Effect<A, E, RelayStore>) => Effect.provide(body, again(), { local: true })
       yield* within(Effect.gen(function*() {

@@ -11,6 +11,12 @@ const project = (name: string, include: ReadonlyArray<string>) => ({
   test: { name, include: [...include] }
 })
 
+/** One module graph for all files of a worker: loading it again for each would take longer than the tests. */
+const shared = (name: string, include: ReadonlyArray<string>) => ({
+  extends: true as const,
+  test: { name, include: [...include], isolate: false }
+})
+
 /** Real processes, sockets and browsers, with long limits; a browser wants the machine for itself. */
 const processes = (name: string, include: ReadonlyArray<string>, fileParallelism: boolean) => ({
   extends: true as const,
@@ -31,7 +37,8 @@ export default defineConfig({
     testTimeout: 30_000,
     maxWorkers: "100%",
     projects: [
-      project("unit", ["packages/*/test/**/*.test.ts", "simulation/test/**/*.test.ts"]),
+      shared("unit", ["packages/*/test/**/*.test.ts"]),
+      project("simulator", ["simulation/test/**/*.test.ts"]),
       project("simulation", ["scenarios/test/**/*.test.ts"]),
       project("interop", ["test/interop/**/*.test.ts"]),
       project("tidy", ["test/tidy/**/*.test.ts"]),

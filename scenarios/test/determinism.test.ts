@@ -9,7 +9,7 @@ const FIRST = 500_000
 const SEEDS = 100
 
 describe("determinism of Sotto", () => {
-  it("seeds run the same way forward, backward and without a trace in one process", { timeout: 900_000 }, () => {
+  it("seeds run the same way forward, backward and without a trace in one process", { timeout: 300_000 }, () => {
     const checks = Determinism.check(sync, { seeds: Array.from({ length: 12 }, (_, k) => BigInt(k + 1)) })
     for (;;) {
       const next = checks.next()
@@ -18,7 +18,7 @@ describe("determinism of Sotto", () => {
     }
   })
 
-  it(`${SEEDS} seeds hold, and run the same way backward in another process`, { timeout: 900_000 }, async () => {
+  it(`${SEEDS} seeds hold, and run the same way backward in another process`, { timeout: 300_000 }, async () => {
     const program = `import { sync } from "@sotto/scenarios/simulation/Sync"
       const hashOf = (k) => sync.run(sync.expand(BigInt(${FIRST} + ${SEEDS} - 1 - k))).traceHash
       console.log(JSON.stringify(Array.from({ length: ${SEEDS} }, (_, k) => hashOf(k)).reverse()))`

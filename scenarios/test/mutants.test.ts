@@ -57,7 +57,7 @@ describe("docs/internals/mutants.md", () => {
 })
 
 describe("planted bugs that few seeds find", () => {
-  it("one of each class", { timeout: 900_000 }, async () => {
+  it("one of each class", { timeout: 300_000 }, async () => {
     // A space that never comes to be takes its time to be given up.
     const quick = table.filter(({ by, seeds }) => seeds <= QUICK_SEEDS && by !== "run-reports")
     const picked = CLASSES.flatMap((name) => quick.filter(({ kind }) => kind === name).slice(0, 1))

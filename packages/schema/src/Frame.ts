@@ -8,7 +8,7 @@ import * as Codec from "./Codec.ts"
 import { Head } from "./Head.ts"
 import { Lane, Position } from "./Id.ts"
 import { Limit } from "./Limit.ts"
-import { boundedArray, boundedBytes, boundedText, tagged, uint } from "./Wire.ts"
+import { boundedArray, boundedBytes, boundedText, fixedBytes, tagged, uint } from "./Wire.ts"
 
 const handle = uint(0xffff)
 const request = uint(0xffff_ffff)
@@ -57,7 +57,24 @@ export const ClientFrame = Schema.Union([
   tagged("Publish", 5, { handle, envelope: boundedBytes(Limit.presenceBytesMax) }),
   tagged("Ping", 6, { request }),
   /** Ask for a page without subscribing. */
-  tagged("Pull", 7, { handle, request, after: Position, limit: uint(Limit.pageEnvelopesMax) })
+  tagged("Pull", 7, { handle, request, after: Position, limit: uint(Limit.pageEnvelopesMax) }),
+  /**
+   * One message of a reconciliation (`Reconcile`) over the ids that the route holds. `begin` starts a conversation, and
+   * ends the one before it on this handle; null goes on with it. Answered by `Reconciled`; what asks for envelopes
+   * (`Want`, `WantAll`), by `Page`s of them, in the order of their positions, the last of which has no `more`.
+   */
+  tagged("Reconcile", 8, {
+    handle,
+    request,
+    begin: Schema.NullOr(Schema.Struct({
+      /** KDF(NR, "short-id", `keyEpoch`): the same for all members. */
+      key: fixedBytes(16),
+      keyEpoch: uint(0xffff_ffff),
+      /** Empty = all. */
+      lanes: boundedArray(Lane, 256)
+    })),
+    message: boundedBytes(Limit.reconcileBytesMax)
+  })
 ])
 export type ClientFrame = typeof ClientFrame.Type
 
@@ -89,7 +106,9 @@ export const RelayFrame = Schema.Union([
   /** The relay is about to go: nothing more is accepted, everything acknowledged is kept. */
   tagged("GoAway", 7, { retryAfterMillis: uint(86_400_000) }),
   /** The route moved to another epoch: attach again with its keys. */
-  tagged("EpochChanged", 8, { handle, epoch: uint(0xffff_ffff) })
+  tagged("EpochChanged", 8, { handle, epoch: uint(0xffff_ffff) }),
+  /** Answer to a `Reconcile`: of what was there at `head`, no more and no less. */
+  tagged("Reconciled", 9, { handle, request, message: boundedBytes(Limit.reconcileBytesMax), head: Head })
 ])
 export type RelayFrame = typeof RelayFrame.Type
 

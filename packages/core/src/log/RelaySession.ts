@@ -220,6 +220,8 @@ const dispatch = (
       return refused(live, frame)
     case "GoAway":
       return Effect.fail(new ShuttingDown({ retryAfterMillis: frame.retryAfterMillis }))
+    case "Reconciled":
+      return Effect.fail(invalid("an answer to nothing"))
     case "EpochChanged":
       return Effect.flatMap(epochMoved(live, frame.epoch), Effect.fail)
   }

@@ -22,6 +22,7 @@ export const LANE_ZERO: Lane = Lane.make(new Uint8Array(8))
 const LANES_REMEMBERED_MAX = 4096
 const NONCE_BYTES = 24
 const KEY_BYTES = 32
+const SHORT_ID_KEY_BYTES = 16
 
 /** What stays the same for the life of a space. */
 export interface SpaceKeys {
@@ -33,6 +34,8 @@ export interface SpaceKeys {
   readonly laneOf: (collection: string) => Lane
   /** What a relay knows this space by. */
   readonly routeId: (relayKey: RelayKey) => RouteId
+  /** 16 bytes that short ids of envelopes are made with (`reconcile/`); relays are told. */
+  readonly shortIdKey: (epoch: Epoch) => Uint8Array
 }
 
 /** The keys that do not change: made once, when a space is created or opened. `spaceRoot` is copied. */
@@ -60,7 +63,9 @@ export const make = (options: {
       return lane
     },
     routeId: (relayKey) =>
-      RouteId.make(crypto.hkdfExpand(Secret.reveal(routeRoot), label(suite, Purpose.routeId, relayKey), KEY_BYTES))
+      RouteId.make(crypto.hkdfExpand(Secret.reveal(routeRoot), label(suite, Purpose.routeId, relayKey), KEY_BYTES)),
+    shortIdKey: (epoch) =>
+      crypto.hkdfExpand(Secret.reveal(routeRoot), label(suite, Purpose.shortId, Bytes.u32(epoch)), SHORT_ID_KEY_BYTES)
   }
 }
 

@@ -158,6 +158,8 @@ export const Limit = {
   reconcileMessagesMax: 1024,
   /** Ids that one reconciliation finds on either side before it ends, to be begun again. */
   reconcileDifferencesMax: 1_000_000,
+  /** Memory of a relay for the sets of ids that it compares, over all routes. */
+  reconcileSetBytesMax: 256 * 1024 * 1024,
   // Passwords
   /** Argon2id memory, least. */
   passwordMemoryKibMin: 19 * 1024,

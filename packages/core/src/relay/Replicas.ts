@@ -220,7 +220,7 @@ export class Replicas {
           return Effect.fail(new Overloaded({ retryAfterMillis: RETRY_MILLIS }))
         }
         if (page.more) return Effect.andThen(this.pause(slot), next)
-        return use.isCurrent(page) ? Effect.succeed(use.take(read, page)) : next
+        return use.isWanted() && use.isCurrent(page) ? Effect.succeed(use.take(read, page)) : next
       })
     })
     return next

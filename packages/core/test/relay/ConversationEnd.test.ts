@@ -158,6 +158,30 @@ layer(Kit.CryptoLive)("the end of a reconciliation", (it) => {
       yield* client.take("Reconciled")
     }))
 
+  it.effect("what waits for its answer counts as what is on its way", () =>
+    Effect.gen(function*() {
+      const gate = Latch.makeUnsafe(true), seen = { ids: 0, pages: 0 }
+      const handles = Float64Array.from(range(1, 400), (n) => n * 2 ** 38)
+      const want = Reconciling.question({ _tag: "Want", handles })
+      assert.isAbove(want.length, 2000)
+      const limits = { pushBytesInFlightMax: 2000, pushBytesInFlightTotalMax: want.length + 1000 }
+      const { client, handle, keys, relay, route } = yield* start({ settings: { limits }, store: gated(gate, seen) })
+      gate.closeUnsafe()
+      yield* client.send(Reconciling.frame(handle, want))
+      yield* client.send({ _tag: "Ping", request: 5 })
+      const other = yield* Kit.connect(relay)
+      const attached = yield* Kit.attach(other, route, keys)
+      yield* other.send(Reconciling.frame(attached.handle, want))
+      assert.strictEqual((yield* other.refused)._tag, "Overloaded")
+      yield* Kit.settle
+      assert.deepStrictEqual(client.frames, [])
+      gate.openUnsafe()
+      yield* client.take("Page")
+      yield* client.take("Pong")
+      yield* other.send(Reconciling.frame(attached.handle, want))
+      yield* other.take("Page")
+    }))
+
   it.effect("storage that fails is said, and the conversation goes on afterwards", () =>
     Effect.gen(function*() {
       let broken = false

@@ -143,9 +143,9 @@ describe("Replicas", () => {
       assert.deepStrictEqual((yield* replicas.use(selection(), look))?.positions, range(3, 600))
       deletions = 600
       assert.strictEqual((yield* Effect.flip(replicas.use(selection(), look)))._tag, "Overloaded")
-      assert.deepStrictEqual([replicas.bytes, pruned], [0, 6])
+      assert.deepStrictEqual([replicas.bytes, pruned], [0, 11])
       deletions = 0
-      assert.deepStrictEqual((yield* replicas.use(selection(), look))?.positions, range(7, 600))
+      assert.deepStrictEqual((yield* replicas.use(selection(), look))?.positions, range(12, 600))
     })
   )
 

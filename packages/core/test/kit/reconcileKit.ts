@@ -15,7 +15,7 @@ import * as Kit from "./relayKit.ts"
 export type Reconcile = Extract<ClientFrame, { readonly _tag: "Reconcile" }>
 
 /** The key of short ids that the members of these tests share. */
-const KEY = { key: new Uint8Array(16).fill(7), keyEpoch: 3 }
+export const KEY = { key: new Uint8Array(16).fill(7), keyEpoch: 3 }
 
 /** What a client holds. */
 export interface Side {

@@ -6,6 +6,7 @@ import * as Bytes from "@sotto/schema/Bytes"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Metric from "effect/Metric"
 import * as Reconciling from "../kit/reconcileKit.ts"
 import * as Kit from "../kit/relayKit.ts"
 
@@ -246,4 +247,27 @@ layer(Kit.CryptoLive)("a reconciliation with a relay", (it) => {
       assert.strictEqual(received.length, 4)
       assert.deepStrictEqual(yield* keptIds(store, route), Reconciling.idsOf(side))
     }))
+
+  it.effect("is counted: by what came of it, and in bytes of its messages", () =>
+    Effect.gen(function*() {
+      const { client, crypto, envelopes, handle, relay } = yield* start(1200)
+      yield* Reconciling.reconcile(client, handle, Reconciling.side(crypto, envelopes))
+      yield* Reconciling.reconcile(client, handle, Reconciling.side(crypto, envelopes.slice(1)))
+      yield* client.send(Reconciling.frame(handle, Uint8Array.of(77)))
+      yield* client.ended
+      const counts = new Map<string, unknown>()
+      for (const { attributes, id, state } of Metric.snapshotUnsafe(yield* Effect.context())) {
+        counts.set([id, ...Object.values(attributes ?? {})].join(" "), "count" in state ? state.count : state)
+      }
+      const outcomes = ["begun", "same", "wanted", "refused"]
+      assert.deepStrictEqual(
+        outcomes.map((outcome) => counts.get(`sotto_relay_reconcile_total ${outcome}`)),
+        [3, 1, 1, 1]
+      )
+      assert.strictEqual(counts.get("sotto_relay_reconcile_ids_total"), 1200)
+      const bytes = counts.get("sotto_relay_reconcile_bytes_total")
+      assert(typeof bytes === "number" && bytes > 200 && bytes < 700, String(bytes))
+      const sets = counts.get("sotto_relay_reconcile_set_bytes")
+      assert.deepStrictEqual(sets, { value: (yield* relay.stats).reconcileSetBytes })
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 })

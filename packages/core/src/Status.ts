@@ -91,6 +91,10 @@ export type ClientEvent =
   | { readonly _tag: "Misbehaved"; readonly relay: RelayKey; readonly failure: Failure }
   /** The relay did not know the space any more. Everything on this device is being sent to it again. */
   | { readonly _tag: "RelayReset"; readonly relay: RelayKey; readonly lastPosition: Position }
+  /** This device and the relay were compared: the relay had `received` envelopes more, and is sent `sent` entries. */
+  | { readonly _tag: "Reconciled"; readonly relay: RelayKey; readonly received: number; readonly sent: number }
+  /** They could not be compared. The relay's log is read all the same. */
+  | { readonly _tag: "NotReconciled"; readonly relay: RelayKey; readonly failure: Failure }
   /** The relay will not store this entry as it is; it stays on this device. */
   | { readonly _tag: "Refused"; readonly relay: RelayKey; readonly id: EnvelopeId; readonly failure: Failure }
   /**

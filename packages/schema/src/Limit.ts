@@ -158,6 +158,10 @@ export const Limit = {
   reconcileMessagesMax: 1024,
   /** Ids that one reconciliation finds on either side before it ends, to be begun again. */
   reconcileDifferencesMax: 1_000_000,
+  /** From when a device has read a relay's log until it first compares itself with it; as much again is drawn. */
+  reconcileFirstMillis: 300_000,
+  /** From one such comparison to the next. */
+  reconcileEveryMillis: 21_600_000,
   // Passwords
   /** Argon2id memory, least. */
   passwordMemoryKibMin: 19 * 1024,

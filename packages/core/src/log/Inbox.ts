@@ -12,6 +12,7 @@
  * 3. An envelope that is known changes nothing but where it is known to stand.
  */
 import * as Bytes from "@sotto/schema/Bytes"
+import type { Placed } from "@sotto/schema/Frame"
 import type { RelayKey } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -28,6 +29,7 @@ import * as Judgement from "./Judgement.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Misconduct from "./Misconduct.ts"
 import * as Places from "./Places.ts"
+import { envelopeId } from "./Sealing.ts"
 
 /** What a page came to. */
 export interface Taken {
@@ -54,6 +56,28 @@ export const accept = (
     const arrival = Arrival.take(journal.crypto, subject, book.mark, page)
     if (Result.isFailure(arrival)) return misbehaved(books, arrival.failure)
     return yield* acceptArrival(journal, books, book, arrival.success, page.last)
+  }))
+
+/**
+ * Takes envelopes in that a relay gave because they were missing here, wherever they stand in its log: they say nothing of
+ * what lies between them.
+ */
+export const acceptFound = (
+  journal: Journal,
+  relay: RelayKey,
+  found: { readonly placed: ReadonlyArray<Placed>; readonly last: boolean }
+) =>
+  journal.update(Effect.fnUntraced(function*(books: Books) {
+    const book = books.bookByHex.get(Bytes.toHex(relay))
+    if (book === undefined) return yield* new UnknownRelay()
+    const arrived = found.placed.map(({ envelope, position }) => ({
+      id: envelopeId(journal.crypto, envelope),
+      position,
+      envelope
+    }))
+    const ids = arrived.map(({ id }) => id)
+    const change = yield* acceptArrival(journal, books, book, { ...NOTHING, arrived }, found.last)
+    return { ...change, value: { ...change.value, ids } }
   }))
 
 /**

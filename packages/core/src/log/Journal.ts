@@ -23,6 +23,7 @@ import * as Chain from "./Chain.ts"
 import * as ChainLink from "./ChainLink.ts"
 import type { Ordinal } from "./Cursor.ts"
 import * as Directory from "./Directory.ts"
+import { IdSet } from "./IdSet.ts"
 import * as Ledger from "./Ledger.ts"
 import type { Reason } from "./Quarantine.ts"
 import * as Receipts from "./Receipts.ts"
@@ -82,7 +83,11 @@ export interface Journal extends Receipts.Receipts {
   ) => Effect.Effect<A, E | StoreFailed | KeystoreFailed>
   /** To be called by `committed` alone. */
   readonly markUnsent: (relay: Ledger.RelayNumber, ordinal: Ordinal) => void
+  /** Of entries that may be older than others which are unsent. */
+  readonly markUnsentAgain: (relay: Ledger.RelayNumber, ordinals: ReadonlyArray<Ordinal>) => void
   readonly markSent: (relay: Ledger.RelayNumber, ordinal: Ordinal) => void
+  /** What this device knows, as a set to be reconciled. */
+  readonly ids: IdSet
   /** Tells who keeps what came of entries that some left the log. `tell` is for `committed` alone. */
   readonly withdrawals: Withdrawals.Withdrawals
 }
@@ -109,6 +114,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   const reload = Effect.gen(function*() {
     loaded = yield* load(options)
     stale = false
+    journal.ids.drop()
     journal.withdrawals.tell("unknown")
   })
 
@@ -121,6 +127,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
       if (change.writes.length > 0) yield* store.commit(change.writes)
       stale = false
       loaded = { ...loaded, books: change.books }
+      journal.ids.follow(change.writes)
       change.committed?.()
       changed.raise()
       return change.value
@@ -133,6 +140,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     keystore,
     identity,
     changed,
+    ids: new IdSet(),
     withdrawals: Withdrawals.make(),
     books: () => loaded.books,
     unsent: (relay) => loaded.unsent.get(relay) ?? NONE,
@@ -144,6 +152,10 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
       ),
     markUnsent: (relay, ordinal) => {
       loaded.unsent.set(relay, (loaded.unsent.get(relay) ?? new Set()).add(ordinal))
+    },
+    markUnsentAgain: (relay, ordinals) => {
+      const all = [...loaded.unsent.get(relay) ?? [], ...ordinals]
+      loaded.unsent.set(relay, new Set(all.sort((a, b) => a - b)))
     },
     markSent: (relay, ordinal) => {
       loaded.unsent.get(relay)?.delete(ordinal)

@@ -30,6 +30,7 @@ import type { RelayMisbehaved } from "./log/Evidence.ts"
 import * as Journal from "./log/Journal.ts"
 import * as Misconduct from "./log/Misconduct.ts"
 import * as Outbox from "./log/Outbox.ts"
+import * as Peers from "./log/Peers.ts"
 import * as Reader from "./log/Reader.ts"
 import type { SpaceState } from "./space/SpaceState.ts"
 import type { ClientEvent, Status } from "./Status.ts"
@@ -107,6 +108,8 @@ export class Client extends Context.Service<Client, {
   readonly addMember: (op: MemberOp) => Effect.Effect<Outbox.Receipt, Outbox.AddMemberFailed>
 
   readonly relays: Crew.Relays
+  /** Devices of the space that are in reach without a relay. */
+  readonly peers: Peers.Peers
   /** Leaves the network until `resume`. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
@@ -151,6 +154,7 @@ export const make: (
     devices: Effect.sync(() => devicesOf(journal)),
     addMember: outbox.pushMember,
     relays: crew.relays,
+    peers: Peers.make(journal, crew.tell),
     pause: crew.pause,
     resume: crew.resume,
     wake: crew.wake

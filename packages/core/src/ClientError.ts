@@ -92,6 +92,14 @@ export class RelaySilent extends Schema.TaggedError<RelaySilent>()("RelaySilent"
   }
 }
 
+/** A device that no longer answers on an open connection. */
+export class PeerSilent extends Schema.TaggedError<PeerSilent>()("PeerSilent", { millis: Schema.Int }) {
+  override get message() {
+    return `The other device said nothing for ${this.millis} ms. The connection was given up; connect again when it is in ` +
+      "reach. What came is kept, and what you wrote is."
+  }
+}
+
 /** The relay is in another epoch than this connection: it is made anew with that epoch's keys, once they are here. */
 export class EpochMoved extends Schema.TaggedError<EpochMoved>()("EpochMoved", {
   epoch: Schema.Int,

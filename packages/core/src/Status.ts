@@ -95,6 +95,11 @@ export type ClientEvent =
   | { readonly _tag: "Reconciled"; readonly relay: RelayKey; readonly received: number; readonly sent: number }
   /** They could not be compared. The relay's log is read all the same. */
   | { readonly _tag: "NotReconciled"; readonly relay: RelayKey; readonly failure: Failure }
+  /** Another device of the space is connected directly. */
+  | { readonly _tag: "PeerMet"; readonly device: DeviceId }
+  /** This device, which connected, and the other one have what each had. */
+  | { readonly _tag: "PeerReconciled"; readonly device: DeviceId; readonly received: number; readonly sent: number }
+  | { readonly _tag: "PeerLeft"; readonly device: DeviceId }
   /** The relay will not store this entry as it is; it stays on this device. */
   | { readonly _tag: "Refused"; readonly relay: RelayKey; readonly id: EnvelopeId; readonly failure: Failure }
   /**

@@ -3,7 +3,7 @@
  * named. Who the other is, a relay or a device, and how messages reach it, is the caller's.
  */
 import * as Bytes from "@sotto/schema/Bytes"
-import { type EnvelopeId, Epoch } from "@sotto/schema/Id"
+import { Epoch } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import type { EntropyUnavailable } from "../Crypto.ts"
 import * as Entropy from "../internal/entropy.ts"
@@ -25,7 +25,7 @@ export interface Peer<E> {
   /** Sends a message and waits for its answer; `opening` comes with the first one. */
   readonly ask: (message: Uint8Array, opening: Opening | null) => Effect.Effect<Uint8Array, E>
   /** Sends a message that asks for envelopes; answers their ids, at most `count`, once all of them are taken in. */
-  readonly fetch: (message: Uint8Array, count: number) => Effect.Effect<ReadonlyArray<EnvelopeId>, E>
+  readonly fetch: (message: Uint8Array, count: number) => Effect.Effect<ReadonlyArray<Uint8Array>, E>
 }
 
 /** What a conversation that ended well came to. */
@@ -62,7 +62,7 @@ export const run = Effect.fn("Conversation.run")(function*<E>(
       }
       case "Found": {
         for (const id of step.push) lackingByHex.set(Bytes.toHex(id), id)
-        const ids: ReadonlyArray<EnvelopeId> = step.message === undefined
+        const ids: ReadonlyArray<Uint8Array> = step.message === undefined
           ? []
           : yield* peer.fetch(step.message, step.need.length)
         received += ids.length

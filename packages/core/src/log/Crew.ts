@@ -86,6 +86,8 @@ export interface Crew {
     readonly changes: Stream.Stream<Status.Status>
   }
   readonly events: Stream.Stream<Status.ClientEvent>
+  /** Tells whoever listens to `events`. */
+  readonly tell: (events: ReadonlyArray<Status.ClientEvent>) => Effect.Effect<void>
   readonly relays: Relays
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
@@ -148,6 +150,7 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
       presence: { publish: (body) => publish(bridge, body), changes: Stream.fromPubSub(heard) },
       status: { current: Effect.sync(() => statusOf(bridge)), changes: changes(bridge) },
       events: Stream.fromPubSub(events),
+      tell: shared.events,
       relays: relays(bridge, employ),
       pause: setPaused(bridge, true),
       resume: setPaused(bridge, false),

@@ -79,8 +79,7 @@ export const current = (
   journal: Pick<Journal, "books" | "ids" | "store" | "update">
 ): Effect.Effect<ReconcileSet.ReconcileSet, StoreFailed | KeystoreFailed> =>
   Effect.flatMap(
-    journal.update((books) =>
-      Effect.map(journal.ids.grow(journal), (value) => ({ books, writes: [], value }))
-    ),
-    (set) => set === undefined ? Effect.andThen(Effect.yieldNow, Effect.suspend(() => current(journal))) : Effect.succeed(set)
+    journal.update((books) => Effect.map(journal.ids.grow(journal), (value) => ({ books, writes: [], value }))),
+    (set) =>
+      set === undefined ? Effect.andThen(Effect.yieldNow, Effect.suspend(() => current(journal))) : Effect.succeed(set)
   )

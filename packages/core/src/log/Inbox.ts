@@ -13,7 +13,7 @@
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Placed } from "@sotto/schema/Frame"
-import type { RelayKey } from "@sotto/schema/Id"
+import { Position, type RelayKey } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { type QuarantineFull, UnknownRelay } from "../ClientError.ts"
@@ -80,6 +80,21 @@ export const acceptFound = (
     return { ...change, value: { ...change.value, ids } }
   }))
 
+/** Takes envelopes in that another device gave, and has them sent to the relays. */
+export const acceptGiven = (journal: Journal, envelopes: ReadonlyArray<Uint8Array>) =>
+  journal.update(Effect.fnUntraced(function*(books: Books) {
+    const arrived = envelopes.map((envelope) => ({
+      id: envelopeId(journal.crypto, envelope),
+      position: NOWHERE,
+      envelope
+    }))
+    const ids = arrived.map(({ id }) => id)
+    const change = yield* acceptArrival(journal, books, undefined, { ...NOTHING, arrived }, false)
+    return { ...change, value: { ...change.value, ids } }
+  }))
+
+const NOWHERE = Position.make(0)
+
 /**
  * Looks again at everything that waits: after a start, because time has passed, or because no relay is left that could
  * bring what is missing (`last`).
@@ -87,6 +102,7 @@ export const acceptFound = (
 export const reconsider = (journal: Journal, last: boolean) =>
   journal.update((books: Books) => acceptArrival(journal, books, undefined, NOTHING, last))
 
+const NO_RELAY = Ledger.RelayNumber.make(0)
 const NOTHING = { arrived: [], placed: [], missing: [] }
 
 const misbehaved = (books: Books, error: RelayMisbehaved): Change<Taken> => ({
@@ -109,7 +125,7 @@ const acceptArrival = Effect.fnUntraced(function*(
     candidates,
     seen: new Set(seen.map(({ ordinal }) => ordinal)),
     truncated: last && gapped,
-    everything: book === undefined
+    everything: book === undefined && arrival.arrived.length === 0
   })
   const marked = book === undefined || arrival.mark === undefined
     ? { books: judged.books, writes: [] }
@@ -145,9 +161,10 @@ const sort = Effect.fnUntraced(function*(
   const writes: Array<Write> = []
   for (const { envelope, id, position } of arrived) {
     const known = yield* Ledger.known.get(journal.store, id)
-    if (book === undefined || known?._tag === "Waiting" || known?._tag === "Refused") continue
-    if (known === undefined) candidateByHex.set(Bytes.toHex(id), { id, envelope, relay: book.number, position })
-    else {
+    if (known?._tag === "Waiting" || known?._tag === "Refused") continue
+    if (known === undefined) {
+      candidateByHex.set(Bytes.toHex(id), { id, envelope, relay: book?.number ?? NO_RELAY, position })
+    } else if (book !== undefined) {
       seen.push({ ordinal: known.ordinal, position })
       writes.push(...(yield* Places.learn(journal, before, book, { ordinal: known.ordinal, position })))
     }

@@ -279,7 +279,10 @@ export const known = makeTable({ name: "known", table: TABLE.known, codec: known
 export const knownIn = (write: Write): { readonly id: EnvelopeId; readonly row: KnownRow | null } | undefined => {
   if (write.key[0] !== TABLE.known) return undefined
   const row = write.value === undefined ? undefined : knownCodec.decode(write.value)
-  return { id: EnvelopeId.make(write.key.slice(1)), row: row === undefined || Result.isFailure(row) ? null : row.success }
+  return {
+    id: EnvelopeId.make(write.key.slice(1)),
+    row: row === undefined || Result.isFailure(row) ? null : row.success
+  }
 }
 export const placed = makeTable({
   name: "placed",

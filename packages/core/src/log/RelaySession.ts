@@ -37,8 +37,8 @@ import { type ClientEvent, failureOf } from "../Status.ts"
 import type { StoreFailed } from "../Store.ts"
 import type { ConnectionClosed, Transport } from "../Transport.ts"
 import * as Attach from "./Attach.ts"
-import type { RelayMisbehaved } from "./Evidence.ts"
 import * as Comparing from "./Comparing.ts"
+import type { RelayMisbehaved } from "./Evidence.ts"
 import * as Inbox from "./Inbox.ts"
 import type { Book, Journal } from "./Journal.ts"
 import * as Pump from "./Pump.ts"
@@ -233,7 +233,9 @@ const dispatch = (
     case "Reconciled":
       return live.talk.take(frame)
     case "Page":
-      return live.talk.awaits(frame.request) ? live.talk.take(frame) : answered(live.questions, frame.request, (waiting) => Deferred.succeed(waiting, frame.head))
+      return live.talk.awaits(frame.request)
+        ? live.talk.take(frame)
+        : answered(live.questions, frame.request, (waiting) => Deferred.succeed(waiting, frame.head))
     case "Refused":
       return refused(live, frame)
     case "GoAway":

@@ -56,7 +56,9 @@ export const note = Effect.fn("Repair.note")(function*(
   let sent = 0
   for (let at = 0; at < lacking.length; at += PAGE_IDS) {
     const page = lacking.slice(at, at + PAGE_IDS)
-    sent += yield* journal.update((books) => Effect.flatMap(bookIn(books, relay), (book) => send(journal, books, book, page)))
+    sent += yield* journal.update((books) =>
+      Effect.flatMap(bookIn(books, relay), (book) => send(journal, books, book, page))
+    )
   }
   yield* journal.update((books) => Effect.map(bookIn(books, relay), (book) => reach(books, book, head)))
   return sent

@@ -76,6 +76,11 @@ export class Client extends Context.Service<Client, {
 
   /** Connects now if it must, and waits until everything that the relays have is here. Fails when none answers. */
   readonly pull: Effect.Effect<void, NotConnected>
+  /**
+   * Compares this device with each of its relays: afterwards each has, or is being sent, what the other had. It happens
+   * by itself now and then, and whenever it is the shorter way; this is for who wants to be sure.
+   */
+  readonly reconcile: Effect.Effect<ReadonlyArray<Crew.Comparison>>
   /** Waits until this device's entries are stored at a relay and everything that the relays have is here. */
   readonly settled: Effect.Effect<void>
   /** Tells the relays how far this device is, now rather than within two seconds. */
@@ -142,6 +147,7 @@ export const make: (
     items,
     log: (options) => Reader.log(journal, options),
     pull: crew.pull,
+    reconcile: crew.reconcile,
     settled: crew.settled,
     ack: crew.acknowledge,
     flush: crew.flush,

@@ -35,6 +35,8 @@ import * as Places from "./Places.ts"
 import * as Presence from "./Presence.ts"
 import * as Pump from "./Pump.ts"
 import * as RelayKeeper from "./RelayKeeper.ts"
+import type * as RelaySession from "./RelaySession.ts"
+import type * as RelayTalk from "./RelayTalk.ts"
 
 /** What makes up a presence message, opened and checked. */
 export interface PresenceMessage {
@@ -69,11 +71,17 @@ export interface Relays {
   readonly trustAgain: (relay: RelayKey) => Effect.Effect<void, StoreFailed | KeystoreFailed | UnknownRelay>
 }
 
+/** What comparing with one relay moved, or why it did not come about. */
+export type Comparison =
+  & { readonly relay: RelayKey }
+  & (RelayTalk.Reconciled | { readonly failure: Status.Failure })
+
 /** What the relays do together, as the client offers it. */
 export interface Crew {
   /** Looks at what waits, then connects. */
   readonly start: Effect.Effect<void, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable>
   readonly pull: Effect.Effect<void, NotConnected>
+  readonly reconcile: Effect.Effect<ReadonlyArray<Comparison>>
   readonly settled: Effect.Effect<void>
   readonly acknowledge: Effect.Effect<void>
   readonly flush: (atMost?: Duration.Input) => Effect.Effect<number>
@@ -144,6 +152,7 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
         for (const { relay } of journal.books().bookByHex.values()) yield* employ(relay)
       }),
       pull: pull(bridge),
+      reconcile: reconcile(bridge),
       settled: settled(bridge),
       acknowledge: acknowledge(bridge),
       flush: (atMost) => flush(bridge, atMost),
@@ -281,6 +290,17 @@ const pull = (bridge: Bridge): Effect.Effect<void, NotConnected> =>
 
 /** Undefined when everything that the relay has is here. */
 const pullFrom = (bridge: Bridge, keeper: RelayKeeper.Keeper): Effect.Effect<NotConnected | undefined> =>
+  Effect.match(over(bridge, keeper, (session) => Effect.catch(session.sync, () => Effect.never)), {
+    onFailure: (error) => error,
+    onSuccess: () => undefined
+  })
+
+/** Does something over a relay's connection, once it is live; fails when that comes to an end. */
+const over = <A, E>(
+  bridge: Bridge,
+  keeper: RelayKeeper.Keeper,
+  use: (session: RelaySession.Session) => Effect.Effect<A, E>
+): Effect.Effect<A, E | NotConnected> =>
   Effect.suspend(() => {
     const ended = keeper.ended()
     if (keeper.status().phase !== "live") keeper.wake()
@@ -289,15 +309,25 @@ const pullFrom = (bridge: Bridge, keeper: RelayKeeper.Keeper): Effect.Effect<Not
       const isOver = keeper.ended() > ended || phase === "stopped" || phase === "paused"
       return isOver && phase !== "live" ? new NotConnected({ detail: failure?.message ?? phase }) : undefined
     })
-    const synced = Signal.until(
-      bridge.journal.changed,
-      () => keeper.status().phase === "live" ? keeper.session() : undefined
-    ).pipe(
-      Effect.flatMap((session) => session.sync),
-      Effect.matchEffect({ onFailure: () => Effect.never, onSuccess: () => Effect.undefined })
+    const used = Effect.flatMap(
+      Signal.until(
+        bridge.journal.changed,
+        () => keeper.status().phase === "live" ? keeper.session() : undefined
+      ),
+      use
     )
-    return Effect.raceFirst(synced, lost)
+    return Effect.raceFirst(used, Effect.flatMap(lost, Effect.fail))
   })
+
+/** One relay after the other: what the first brings the next one may need. */
+const reconcile = (bridge: Bridge): Effect.Effect<ReadonlyArray<Comparison>> =>
+  Effect.suspend(() =>
+    Effect.forEach(keepersOf(bridge), (keeper) =>
+      Effect.match(over(bridge, keeper, (session) => session.reconcile), {
+        onFailure: (error): Comparison => ({ relay: keeper.relay, failure: Status.failureOf(error, true) }),
+        onSuccess: (moved): Comparison => ({ relay: keeper.relay, ...moved })
+      }))
+  )
 
 const settled = (bridge: Bridge): Effect.Effect<void> =>
   Effect.suspend(() => {

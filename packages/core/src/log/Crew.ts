@@ -33,7 +33,7 @@ import * as Ledger from "./Ledger.ts"
 import * as Misconduct from "./Misconduct.ts"
 import * as Places from "./Places.ts"
 import * as Presence from "./Presence.ts"
-import * as Pump from "./Pump.ts"
+import * as Quorum from "./Quorum.ts"
 import * as RelayKeeper from "./RelayKeeper.ts"
 import type * as RelaySession from "./RelaySession.ts"
 import type * as RelayTalk from "./RelayTalk.ts"
@@ -226,11 +226,12 @@ const isAhead = ({ journal }: Bridge): boolean => {
 
 // -- status ------------------------------------------------------------------------------------------------------------
 
-/** Entries that are here and at no relay, as far as this device knows. */
-const pendingOf = ({ journal }: Bridge): number => {
-  const { bookByHex, meta } = journal.books()
-  const counts = [...bookByHex.values()].map((book) => Pump.pendingOf(journal, book))
-  return counts.length === 0 ? meta.ordinal : Math.min(...counts)
+/** Entries that are here and at too few relays, as far as this device knows. */
+const pendingOf = ({ journal: { books, lackedBy, quorum } }: Bridge): number => {
+  const { bookByHex, meta } = books()
+  if (bookByHex.size === 0) return meta.ordinal
+  const offers = [...bookByHex.values()].map(({ mark }) => ({ after: mark.offered, through: mark.offerUntil }))
+  return lackedBy(Quorum.lacking(quorum, bookByHex.size), offers)
 }
 
 const OWN_TROUBLE = new Set(["StoreFailed", "KeystoreFailed", "QuarantineFull"])
@@ -244,6 +245,7 @@ const statusOf = (bridge: Bridge): Status.Status => {
   return Status.make({
     paused: bridge.paused,
     pending: pendingOf(bridge),
+    needed: Quorum.needed(bridge.journal.quorum, all.length),
     quarantined,
     relays: all,
     failure: trouble?.failure ?? null

@@ -87,7 +87,9 @@ const send = Effect.fnUntraced(function*(
     ordinals.push(known.ordinal)
     writes.push(Ledger.outbox.put({ relay: number, ordinal: known.ordinal }, id))
   }
-  const committed = () => journal.markUnsentAgain(number, ordinals)
+  const committed = () => {
+    for (const one of ordinals) journal.markUnsent(number, one)
+  }
   return { books, writes, value: ordinals.length, committed }
 })
 

@@ -76,6 +76,7 @@ export interface DeviceHost {
   ) => Effect.Effect<A, E, Scope.Scope>
   /** Starts the client; it ends with `close`, `crash` or the test. */
   readonly open: Effect.Effect<Client.Client["Service"]>
+  readonly openWith: (options: Client.ClientOptions) => Effect.Effect<Client.Client["Service"]>
   readonly close: Effect.Effect<void>
   /** The process dies: nothing is flushed, nothing is said, and its store takes nothing more. */
   readonly crash: Effect.Effect<void>
@@ -279,6 +280,21 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
 
     const breakWires = Effect.suspend(() => Effect.forEach([...wires], ([near]) => near.close, { discard: true }))
 
+    const openWith: DeviceHost["openWith"] = Effect.fnUntraced(function*(options) {
+      const scope = yield* Scope.make()
+      const process = makeProcess()
+      current = { scope, process }
+      const sotto = yield* Sotto.openWith(options).pipe(
+        Effect.provideContext(services(process)),
+        Scope.provide(scope),
+        Effect.orDie,
+        Effect.onError(() => end)
+      )
+      identity = sotto.identity
+      current = { scope, process, client: sotto.client }
+      return sotto.client
+    })
+
     const host: DeviceHost = {
       label,
       store: rows,
@@ -288,20 +304,8 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
       },
       isDead: () => current?.process.dead === true,
       run: (effect) => Effect.provideContext(effect, services(makeProcess())),
-      open: Effect.gen(function*() {
-        const scope = yield* Scope.make()
-        const process = makeProcess()
-        current = { scope, process }
-        const sotto = yield* Sotto.open.pipe(
-          Effect.provideContext(services(process)),
-          Scope.provide(scope),
-          Effect.orDie,
-          Effect.onError(() => end)
-        )
-        identity = sotto.identity
-        current = { scope, process, client: sotto.client }
-        return sotto.client
-      }),
+      open: openWith({}),
+      openWith,
       close: end,
       crash: Effect.uninterruptible(Effect.suspend(() => {
         if (current !== undefined) {

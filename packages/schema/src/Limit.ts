@@ -162,6 +162,8 @@ export const Limit = {
   reconcileFirstMillis: 300_000,
   /** From one such comparison to the next. */
   reconcileEveryMillis: 21_600_000,
+  /** Memory of a relay for the sets of ids that it compares, over all routes. */
+  reconcileSetBytesMax: 256 * 1024 * 1024,
   // Passwords
   /** Argon2id memory, least. */
   passwordMemoryKibMin: 19 * 1024,

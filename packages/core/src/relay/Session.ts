@@ -18,6 +18,7 @@ import * as Result from "effect/Result"
 import type { Channel } from "../channel/Channel.ts"
 import type { ChannelFailed } from "../channel/ChannelError.ts"
 import type { ConnectionClosed } from "../Transport.ts"
+import * as Conversation from "./Conversation.ts"
 import { type Engine, now } from "./Engine.ts"
 import * as Hub from "./Hub.ts"
 import type { Claim } from "./Mailbox.ts"
@@ -74,6 +75,7 @@ export const make = (
       made.room?.openUnsafe()
       for (const handle of handleByNumber.values()) {
         if (handle.subscription !== undefined) Hub.wake(engine, handle.hub)
+        handle.conversation?.room.openUnsafe()
       }
     }
   })
@@ -204,6 +206,8 @@ const receive = (engine: Engine, session: Session, frame: ClientFrame): Job => {
         if (handle !== undefined) Subscription.grant(engine, handle, frame.bytes)
         return slowDown(engine, session)
       })
+    case "Reconcile":
+      return request(engine, session, frame, (handle) => reconcile(engine, session, handle, frame))
     case "Ping":
       return ping(engine, session, frame.request)
   }
@@ -278,11 +282,8 @@ const push = (
   return Effect.asVoid(Effect.forkDetach(stored, { startImmediately: true, uninterruptible: true }))
 }
 
-const mayRead = (handle: Hub.Handle): Unauthorized | undefined =>
-  handle.read ? undefined : new Unauthorized({ detail: "this handle was attached without the read capability" })
-
 const pull = (engine: Engine, handle: Hub.Handle, frame: Parameters<typeof Subscription.pull>[2]): Job => {
-  const refusal = mayRead(handle)
+  const refusal = Hub.mayRead(handle)
   if (refusal !== undefined) return refuseRequest(handle, frame.request, refusal)
   return Subscription.pull(engine, handle, frame).pipe(
     Effect.catch((failure) => Effect.sync(() => Hub.offer(handle, Hub.refused(handle.number, frame.request, failure))))
@@ -290,10 +291,22 @@ const pull = (engine: Engine, handle: Hub.Handle, frame: Parameters<typeof Subsc
 }
 
 const subscribe = (engine: Engine, handle: Hub.Handle, frame: Parameters<typeof Subscription.subscribe>[2]): Job => {
-  const refusal = mayRead(handle)
+  const refusal = Hub.mayRead(handle)
   if (refusal !== undefined) return refuseRequest(handle, frame.request, refusal)
   Subscription.subscribe(engine, handle, frame)
   return undefined
+}
+
+const reconcile = (engine: Engine, session: Session, handle: Hub.Handle, asked: Conversation.Served["asked"]): Job => {
+  const conversation = Conversation.enter(engine, handle, asked)
+  if (Result.isFailure(conversation)) return refuseRequest(handle, asked.request, conversation.failure)
+  const broken = (why: InvalidMessage | undefined) => {
+    if (why !== undefined) engine.metrics.connected("invalid")
+    end(engine, session, why)
+  }
+  // Beside the reader: a set that has to be read first holds up no push and no sign of life.
+  const served = Conversation.serve({ engine, handle, asked, broken, conversation: conversation.success })
+  return Effect.asVoid(Effect.forkDetach(served, { startImmediately: true }))
 }
 
 /** A connection that is not read gets no presence once this part of its room is taken. */
@@ -345,7 +358,7 @@ const ping = (engine: Engine, session: Session, request: number): Job => {
 export const addHandle = (
   engine: Engine,
   session: Session,
-  handle: Omit<Hub.Handle, "number" | "outbox" | "subscription">
+  handle: Omit<Hub.Handle, "number" | "outbox" | "subscription" | "conversation">
 ): Result.Result<Hub.Handle, Overloaded> => {
   const before = [...session.handleByNumber.values()].find((other) => other.hub === handle.hub)
   const { routesPerSessionMax } = engine.options.limits
@@ -353,7 +366,8 @@ export const addHandle = (
     (before === undefined && session.handleByNumber.size >= routesPerSessionMax) || session.nextHandle > 0xffff
   ) return Result.fail(new Overloaded({ retryAfterMillis: 0 }))
   const number = session.nextHandle++
-  const added: Hub.Handle = { ...handle, number, outbox: session.outbox, subscription: undefined }
+  const { outbox } = session
+  const added: Hub.Handle = { ...handle, number, outbox, subscription: undefined, conversation: undefined }
   Hub.attach(engine, added)
   session.handleByNumber.set(number, added)
   if (before !== undefined) removeHandle(engine, session, before)

@@ -35,6 +35,7 @@ const IDLE = {
   subscriptions: 0,
   pushesInFlight: 0,
   outboundBytes: 0,
+  reconcileSetBytes: 0,
   draining: false
 }
 

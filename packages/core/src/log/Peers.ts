@@ -13,8 +13,6 @@ import type { Connection } from "../Transport.ts"
 import type { Journal } from "./Journal.ts"
 import * as PeerSession from "./PeerSession.ts"
 
-export type { PeerEnded } from "./PeerSession.ts"
-
 /** A device at the other end of an open connection. */
 export interface PeerInfo {
   readonly device: DeviceId

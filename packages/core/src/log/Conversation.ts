@@ -10,6 +10,7 @@ import * as Entropy from "../internal/entropy.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import * as Initiator from "../reconcile/Initiator.ts"
 import { ReconcileFailed } from "../reconcile/ReconcileFailed.ts"
+import * as ReconcileSet from "../reconcile/ReconcileSet.ts"
 import type { StoreFailed } from "../Store.ts"
 import * as IdSet from "./IdSet.ts"
 import type { Journal } from "./Journal.ts"
@@ -34,6 +35,8 @@ export interface Compared {
   readonly received: number
   /** What the other side does not have. */
   readonly lacking: ReadonlyArray<Uint8Array>
+  /** How many ids the other side said to have, as its answers come to. */
+  readonly count: number
 }
 
 const NONCE_BYTES = 8
@@ -74,5 +77,5 @@ export const run = Effect.fn("Conversation.run")(function*<E>(
       return yield* new ReconcileFailed({ reason: "changing", request: Bytes.EMPTY, received: Bytes.EMPTY })
     }
   }
-  return { received, lacking: [...lackingByHex.values()] }
+  return { received, lacking: [...lackingByHex.values()], count: ReconcileSet.count(replica) - lackingByHex.size }
 })

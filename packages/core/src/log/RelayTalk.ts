@@ -121,7 +121,7 @@ export class RelayTalk {
       ask: (message, opening) => this.#ask(message, opening),
       fetch: (message, count) => this.#fetch(message, count)
     }
-    return Effect.flatMap(Conversation.run(journal, peer), ({ count, lacking, received }) =>
+    return Effect.flatMap(Conversation.run(journal, peer, "relay"), ({ count, lacking, received }) =>
       Effect.map(
         this.#head === undefined
           ? Effect.succeed(0)

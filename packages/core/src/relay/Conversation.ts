@@ -13,7 +13,14 @@ import * as Bytes from "@sotto/schema/Bytes"
 import type { ClientFrame } from "@sotto/schema/Frame"
 import { Position } from "@sotto/schema/Id"
 import * as Wire from "@sotto/schema/Reconcile"
-import { InvalidMessage, RateLimited, type RelayError, Unauthorized, type UnknownRoute } from "@sotto/schema/RelayError"
+import {
+  InvalidMessage,
+  Overloaded,
+  RateLimited,
+  type RelayError,
+  Unauthorized,
+  type UnknownRoute
+} from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
@@ -37,7 +44,7 @@ export interface Served {
   readonly broken: (why: InvalidMessage | undefined) => void
 }
 
-/** How long a client should wait after a conversation of too many requests. */
+/** How long a client should wait after a conversation of too many requests, or when too much is on its way. */
 const RETRY_MILLIS = 1000
 
 /** The whole of that message: it has no fields. */
@@ -49,15 +56,19 @@ const mayReconcile = (handle: Handle): Unauthorized | undefined =>
 
 /** The conversation that a request belongs to, or why it is not served. From here on the request is under way. */
 export const enter = (
-  engine: Engine,
+  { load, metrics, options }: Engine,
   handle: Handle,
-  { begin }: Pick<Asked, "begin">
-): Result.Result<Conversation, Unauthorized | InvalidMessage> => {
+  { begin, message }: Asked
+): Result.Result<Conversation, Unauthorized | InvalidMessage | Overloaded> => {
   const refusal = mayReconcile(handle)
   if (refusal !== undefined) return Result.fail(refusal)
+  // It is kept until it is answered, as pushes are.
+  if (load.pushBytes + message.length > options.limits.pushBytesInFlightTotalMax) {
+    return Result.fail(new Overloaded({ retryAfterMillis: RETRY_MILLIS }))
+  }
   if (begin !== null) {
     converse(handle, { ...begin, messages: 0, listedThrough: undefined, busy: false, room: Latch.makeUnsafe(false) })
-    engine.metrics.reconciled("begun")
+    metrics.reconciled("begun")
   }
   const { conversation } = handle
   if (conversation === undefined) {
@@ -71,7 +82,9 @@ export const enter = (
 }
 
 /** Serves a request to its end. */
-export const serve = (served: Served): Effect.Effect<void> => {
+export const serve = (served: Served): Effect.Effect<void> => Effect.suspend(() => serving(served))
+
+const serving = (served: Served): Effect.Effect<void> => {
   const { broken, conversation, engine, handle } = served
   const { hub } = handle
   const steps = Effect.gen(function*() {
@@ -85,12 +98,17 @@ export const serve = (served: Served): Effect.Effect<void> => {
     })
     if (pages !== undefined) yield* send(served, pages)
   })
+  const { length } = served.asked.message
+  engine.load.pushBytes += length
   return withStore(engine, steps).pipe(
     Effect.catch((why) => Effect.sync(() => refuse(served, why))),
     Effect.catchCause((cause) => {
       broken(undefined)
       return Effect.logError("relay could not answer a reconciliation", cause)
-    })
+    }),
+    Effect.ensuring(Effect.sync(() => {
+      engine.load.pushBytes -= length
+    }))
   )
 }
 

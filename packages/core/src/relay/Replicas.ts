@@ -75,8 +75,8 @@ interface Slot {
 const PAGE_IDS = 500
 /** How fast one route's ids are read, beyond the first page of a set: a million at once, then 25,000 each second. */
 const PAGE_RATE = RateLimit.rate(50, 1000, 2000)
-/** Deletions during which a set is begun anew, before its request is refused. */
-const RESTARTS_MAX = 3
+/** How often a set is read anew or on for one request, because the route changed meanwhile, before that is refused. */
+const AGAIN_MAX = 8
 const KEYS_MAX = 2
 /** Bytes for each position: an array of numbers, and room for it to grow. */
 const POSITION_BYTES = 12
@@ -188,7 +188,7 @@ export class Replicas {
     const { read } = slot
     slot.bytes = read === undefined
       ? 0
-      : ReconcileSet.memoryBytes(read.set) + read.positions.length * POSITION_BYTES
+      : ReconcileSet.memoryBytes(read.set) + read.positions.length * POSITION_BYTES + slot.name.length
     this.bytes += slot.bytes - before
     if (slot.bytes !== before) this.metrics.reconcileSets(this.bytes)
   }
@@ -203,13 +203,15 @@ export class Replicas {
   }
 
   private answer<A>(selection: Selection, slot: Slot, use: Use<A>): Effect.Effect<A | undefined, Failure> {
-    let restarts = 0
+    let times = 0
+    const again = (): Effect.Effect<A | undefined, Failure> =>
+      ++times > AGAIN_MAX ? Effect.fail(new Overloaded({ retryAfterMillis: RETRY_MILLIS })) : next
     const next: Effect.Effect<A | undefined, Failure> = Effect.suspend(() => {
       if (!use.isWanted()) return Effect.succeed(undefined)
       return Effect.flatMap(this.turn.withPermit(this.page(selection, slot)), (page) => {
         if (slot.read !== undefined && slot.read.removed !== page.removed) {
           this.forget(slot)
-          return ++restarts > RESTARTS_MAX ? Effect.fail(new Overloaded({ retryAfterMillis: RETRY_MILLIS })) : next
+          return again()
         }
         const read = slot.read ??= begin(selection, page)
         add(read, page)
@@ -220,7 +222,7 @@ export class Replicas {
           return Effect.fail(new Overloaded({ retryAfterMillis: RETRY_MILLIS }))
         }
         if (page.more) return Effect.andThen(this.pause(slot), next)
-        return use.isCurrent(page) ? Effect.succeed(use.take(read, page)) : next
+        return use.isWanted() && use.isCurrent(page) ? Effect.succeed(use.take(read, page)) : again()
       })
     })
     return next

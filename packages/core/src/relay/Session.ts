@@ -46,6 +46,7 @@ export interface Session {
   refusedInARow: number
   /** Proofs that were wrong. */
   wrongProofs: number
+  /** Pushes, and requests of reconciliations, that are on their way; and their bytes. */
   pushes: number
   pushBytes: number
   /** What its reader waits for when there is no room for more requests. */
@@ -264,22 +265,27 @@ const push = (
     if (checked.failure._tag === "RateLimited") engine.metrics.limited(checked.failure.scope)
     return refuseRequest(handle, frame.request, checked.failure)
   }
-  const accepted = checked.success
-  // Beside the reader, and not ended with the connection: what is on its way to the disk is let finish. It is counted
-  // where it runs: a connection that ends before that leaves nothing that is never counted down.
-  const stored = Effect.suspend(() => {
+  return beside(engine, session, checked.success.bytes, Push.store(engine, checked.success))
+}
+
+/**
+ * Does work beside the reader, and lets it finish when the connection ends: it may be on its way to the disk. It is counted
+ * where it runs: a connection that ends before that leaves nothing that is never counted down.
+ */
+const beside = (engine: Engine, session: Session, bytes: number, work: Effect.Effect<void>): Job => {
+  const counted = Effect.suspend(() => {
     session.pushes++
-    session.pushBytes += accepted.bytes
+    session.pushBytes += bytes
     return Effect.ensuring(
-      Push.store(engine, accepted),
+      work,
       Effect.sync(() => {
         session.pushes--
-        session.pushBytes -= accepted.bytes
+        session.pushBytes -= bytes
         if (hasRoom(engine, session)) session.room?.openUnsafe()
       })
     )
   })
-  return Effect.asVoid(Effect.forkDetach(stored, { startImmediately: true, uninterruptible: true }))
+  return Effect.asVoid(Effect.forkDetach(counted, { startImmediately: true, uninterruptible: true }))
 }
 
 const pull = (engine: Engine, handle: Hub.Handle, frame: Parameters<typeof Subscription.pull>[2]): Job => {
@@ -304,9 +310,9 @@ const reconcile = (engine: Engine, session: Session, handle: Hub.Handle, asked: 
     if (why !== undefined) engine.metrics.connected("invalid")
     end(engine, session, why)
   }
-  // Beside the reader: a set that has to be read first holds up no push and no sign of life.
+  // A set that has to be read first holds up no push and no sign of life.
   const served = Conversation.serve({ engine, handle, asked, broken, conversation: conversation.success })
-  return Effect.asVoid(Effect.forkDetach(served, { startImmediately: true }))
+  return beside(engine, session, asked.message.length, served)
 }
 
 /** A connection that is not read gets no presence once this part of its room is taken. */

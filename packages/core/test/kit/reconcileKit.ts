@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Crypto } from "@sotto/core/Crypto"
 import * as Initiator from "@sotto/core/reconcile/Initiator"
 import * as ReconcileSet from "@sotto/core/reconcile/ReconcileSet"
+import * as ShortId from "@sotto/core/reconcile/ShortId"
 import * as Bytes from "@sotto/schema/Bytes"
 import { type ClientFrame, clientFrameCodec, relayFrameCodec } from "@sotto/schema/Frame"
 import type { Head } from "@sotto/schema/Head"
@@ -22,7 +23,7 @@ export interface Side {
   readonly envelopeByHex: Map<string, Uint8Array>
 }
 
-export const take = (crypto: Pick<Crypto["Service"], "blake3">, side: Side, envelope: Uint8Array): Uint8Array => {
+const take = (crypto: Pick<Crypto["Service"], "blake3">, side: Side, envelope: Uint8Array): Uint8Array => {
   const id = crypto.blake3(envelope)
   ReconcileSet.insert(side.set, id)
   side.envelopeByHex.set(Bytes.toHex(id), envelope)
@@ -66,6 +67,13 @@ export const hello = (crypto: Pick<Crypto["Service"], "random">, { set }: Side):
   return step.message
 }
 
+/** The handles of these ids, as `Want` names them. */
+export const handlesOf = (set: ReconcileSet.ReconcileSet, ids: ReadonlyArray<Uint8Array>): Float64Array =>
+  Float64Array.from(ids, (id) => ShortId.handleOf(...ReconcileSet.shortOf(set, id))).sort()
+
+/** What says that the sets are equal. */
+export const SAME = Wire.encodeAnswer({ _tag: "Same" })
+
 export const question = (request: Wire.Request): Uint8Array => Wire.encodeRequest(request)
 
 /** A message that is always in order, and never true. */
@@ -101,7 +109,12 @@ export const reconcile = Effect.fnUntraced(function*(
   client: Kit.Client,
   handle: number,
   mine: Side,
-  options?: { readonly lanes?: ReadonlyArray<Lane>; readonly strategy?: Initiator.Strategy }
+  options?: {
+    readonly lanes?: ReadonlyArray<Lane>
+    readonly strategy?: Initiator.Strategy
+    /** What happens when the first answer has come. */
+    readonly meanwhile?: Effect.Effect<unknown>
+  }
 ) {
   const crypto = yield* Crypto
   const strategy = options?.strategy === undefined ? {} : { strategy: options.strategy }
@@ -118,6 +131,7 @@ export const reconcile = Effect.fnUntraced(function*(
       const answered = yield* client.take("Reconciled")
       assert.deepInclude(answered, { handle, request: asked.request })
       head = answered.head
+      if (found.roundTrips === 0 && options?.meanwhile !== undefined) yield* options.meanwhile
       found.roundTrips++
       found.bytes += clientFrameCodec.encode(asked).length + relayFrameCodec.encode(answered).length
       step = Initiator.receive(step.initiator, mine.set, answered.message)

@@ -1,11 +1,15 @@
 import { assert, layer } from "@effect/vitest"
 import type { Client } from "@sotto/core/Client"
 import * as Ledger from "@sotto/core/log/Ledger"
+import * as MemoryRelayStore from "@sotto/core/relay/MemoryRelayStore"
+import { RelayStore } from "@sotto/core/relay/RelayStore"
+import * as SpaceState from "@sotto/core/space/SpaceState"
 import type { ClientEvent } from "@sotto/core/Status"
 import { Limit } from "@sotto/schema/Limit"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import * as RelayKit from "../kit/relayKit.ts"
 import { push, sorted } from "../kit/values.ts"
 import * as World from "../kit/World.ts"
 
@@ -126,5 +130,64 @@ layer(World.CryptoLive)("a device and a relay that differ", (it) => {
       yield* b.client().pull
       assert.deepStrictEqual(yield* sorted(a.client()), yield* sorted(b.client()))
       assert.deepStrictEqual(yield* b.client().evidence, [])
+    }))
+
+  it.effect("a relay that hides ids while it compares is read place by place, and nothing stays hidden", () =>
+    Effect.gen(function*() {
+      const { a, b, settled, world } = yield* two
+      yield* write(a, "shared", 40)
+      yield* settled
+      yield* b.client().pull
+      const honest = MemoryRelayStore.make(world.crypto, MemoryRelayStore.makeDisk())
+      let hides = false
+      const lying = RelayStore.of({
+        ...honest,
+        ids: (page) =>
+          Effect.map(
+            honest.ids(page),
+            (found) => hides ? { ...found, ids: found.ids.filter(({ position }) => position % 5 !== 0) } : found
+          )
+      })
+      const liar = yield* world.makeRelay({ store: lying })
+      // a tells the liar alone what b is to miss.
+      yield* a.client().relays.add(...opening(liar))
+      yield* a.client().settled
+      yield* b.cut
+      yield* write(a, "only there", 10)
+      yield* a.client().settled
+      hides = true
+      yield* b.client().relays.add(liar.address)
+      yield* b.heal
+      yield* b.client().wake
+      yield* b.client().pull
+      assert.deepStrictEqual(yield* sorted(b.client()), yield* sorted(a.client()))
+      const [relay] = (yield* b.client().status.current).relays.filter(({ url }) => url === liar.url)
+      assert.deepStrictEqual([relay?.phase, relay?.received], ["live", relay?.head])
+      // It was read: its places are known.
+      const within = Ledger.withinRelay(Ledger.RelayNumber.make(2))
+      assert.isAbove((yield* Ledger.placed.scan(b.store, { within, limit: 10 })).length, 0)
+    }))
+
+  it.effect("what was refused here is not asked for again", () =>
+    Effect.gen(function*() {
+      const { a, b, first, world } = yield* two
+      yield* write(a, "x", 20)
+      yield* a.client().settled
+      yield* b.client().pull
+      const { crypto } = world
+      const state = yield* a.client().state
+      const client = yield* RelayKit.connect(first.relay())
+      const epoch = SpaceState.currentEpoch(state)
+      const own = RelayKit.epochKeys(crypto)
+      const keys = { ...own, pairs: { ...own.pairs, write: epoch.writeCapability(first.address.key) } }
+      const { handle } = yield* RelayKit.attach(client, state.keys.routeId(first.address.key), keys, ["write"])
+      // What nobody can open, from somebody who may write.
+      yield* RelayKit.push(client, handle, [RelayKit.envelope(crypto), RelayKit.envelope(crypto)])
+      yield* b.client().pull
+      const refused = yield* b.client().quarantine
+      assert.deepStrictEqual(refused.map(({ waiting }) => waiting), [false, false])
+      const before = rowsAt(first)
+      assert.deepStrictEqual(yield* b.client().reconcile, [{ relay: first.address.key, received: 0, sent: 0 }])
+      assert.deepStrictEqual([yield* b.client().quarantine, rowsAt(first)], [refused, before])
     }))
 })

@@ -100,7 +100,8 @@ export type ClientEvent =
   | { readonly _tag: "PeerMet"; readonly device: DeviceId }
   /** This device, which connected, and the other one have what each had. */
   | { readonly _tag: "PeerReconciled"; readonly device: DeviceId; readonly received: number; readonly sent: number }
-  | { readonly _tag: "PeerLeft"; readonly device: DeviceId }
+  /** Its connection ended, after so many envelopes. */
+  | { readonly _tag: "PeerLeft"; readonly device: DeviceId; readonly received: number; readonly sent: number }
   /** The relay will not store this entry as it is; it stays on this device. */
   | { readonly _tag: "Refused"; readonly relay: RelayKey; readonly id: EnvelopeId; readonly failure: Failure }
   /**

@@ -133,6 +133,8 @@ export const Limit = {
   /** A relay address or a ticket, as text. */
   ticketBytesMax: 1024,
   // Client
+  /** Devices that one takes direct connections from at once. */
+  peersMax: 64,
   /** First wait before connecting again; it doubles. */
   reconnectMillisMin: 1000,
   /** Longest wait before connecting again. */

@@ -6,12 +6,13 @@
  *   meet: hybridXX ─ whose keys are these? ┬─ read: envelopes ─▶ Inbox.acceptGiven;  answers;  questions ─▶ answer
  *                                          ├─ answer: what the other asks, in its order
  *                                          ├─ give: compare (who connected), then what is accepted here, one offer at a time
- *                                          └─ keep alive: a ping when nothing came for a while
+ *                                          └─ keep alive: a ping when nothing came for a while; no wait without an end
  * ```
  *
  * 1. Both sides are members, or nothing is said: a device that is not, or was removed, is refused.
  * 2. What came from the other side is not given back to it. What a relay or a third device brought is passed on.
- * 3. The reader never waits for the other side to read: what it has to say goes through `answer`.
+ * 3. The reader never waits for the other side to read: what it has to say goes through `answer`. It is the one that
+ *    finds the end of the connection, after all that came before.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { NoiseKeys } from "@sotto/schema/Device"
@@ -35,7 +36,7 @@ import * as Channel from "../channel/Channel.ts"
 import { ChannelFailed } from "../channel/ChannelError.ts"
 import * as Demux from "../channel/Demux.ts"
 import type { Role } from "../channel/Pattern.ts"
-import { PeerSilent, type QuarantineFull } from "../ClientError.ts"
+import { PeerSilent, PeerUnknown, type QuarantineFull } from "../ClientError.ts"
 import type { Crypto, EntropyUnavailable } from "../Crypto.ts"
 import * as Signal from "../internal/signal.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
@@ -52,13 +53,14 @@ import type { Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
 import { envelopeId } from "./Sealing.ts"
 
-/** Everything that a connection to a device ends with. */
+/** Everything that a connection to a device ends with. A `RelayError` is what the other side refused, or ends it with. */
 export type PeerEnded =
   | ConnectionClosed
   | ChannelFailed
   | RelayError
   | ReconcileFailed
   | PeerSilent
+  | PeerUnknown
   | QuarantineFull
   | StoreFailed
   | KeystoreFailed
@@ -102,7 +104,9 @@ interface Live {
   readonly theirs: Set<string>
   conversation: Giving.Conversation | undefined
   request: number
+  /** Frames that came, and those of them that were no sign of life alone. */
   heard: number
+  said: number
 }
 
 /** Questions, offers and pings that may wait for their answers: an honest side has one of each on its way. */
@@ -120,7 +124,7 @@ export const run: (
     const { data } = yield* Demux.make(channel)
     const found = whose(journal, channel.remote)
     if (Result.isFailure(found)) {
-      yield* data.send(peerFrameCodec.encodeAfter(1, refusal(0, found.failure)))
+      yield* Effect.ignore(data.send(peerFrameCodec.encodeAfter(1, refusal(0, REFUSALS[found.failure.reason]))))
       return yield* found.failure
     }
     const live: Live = {
@@ -134,34 +138,47 @@ export const run: (
       theirs: new Set(),
       conversation: undefined,
       request: 0,
-      heard: 0
+      heard: 0,
+      said: 0
     }
     yield* listener.met(live.device, live.counts)
-    return yield* Effect.raceAllFirst([read(live), answer(live), give(live, role), keepAlive(live), removed(live)])
+    const speaking = [answer(live), give(live, role), keepAlive(live)].map(leaveEndToReader)
+    return yield* Effect.raceAllFirst([read(live), ...speaking, stalled(live), removed(live)])
   }
 )
+
+/** What came before the end says why it came: a refusal is read before whoever sends finds the connection closed. */
+const leaveEndToReader = (speaking: Effect.Effect<never, PeerEnded>): Effect.Effect<never, PeerEnded> =>
+  Effect.catchTag(speaking, "ConnectionClosed", () => Effect.never)
 
 const isMember = (journal: Journal, id: DeviceId): boolean => {
   const member = Membership.memberOf(journal.books().state.membership, id)
   return member !== undefined && member.removed === null
 }
 
+/** What the other side is told. */
+const REFUSALS: { readonly [Reason in PeerUnknown["reason"]]: RelayError } = {
+  stranger: new Unauthorized({ detail: "the device is not known here as a member" }),
+  removed: new DeviceRevoked(),
+  itself: new Unauthorized({ detail: "a device and itself" })
+}
+
 /** The member whose keys these are. */
-const whose = (journal: Journal, { mlKem, x25519 }: NoiseKeys): Result.Result<DeviceId, RelayError> => {
+const whose = (journal: Journal, { mlKem, x25519 }: NoiseKeys): Result.Result<DeviceId, PeerUnknown> => {
   const { roster } = journal.books().state.membership
   for (const { certificate: { body }, id, removed } of roster.memberByHex.values()) {
     if (!Bytes.equals(body.noise.x25519, x25519) || !Bytes.equals(body.noise.mlKem, mlKem)) continue
-    if (Bytes.equals(id, journal.identity.id)) return Result.fail(new Unauthorized({ detail: "a device and itself" }))
-    return removed === null ? Result.succeed(id) : Result.fail(new DeviceRevoked())
+    if (Bytes.equals(id, journal.identity.id)) return Result.fail(new PeerUnknown({ reason: "itself" }))
+    return removed === null ? Result.succeed(id) : Result.fail(new PeerUnknown({ reason: "removed" }))
   }
-  return Result.fail(new Unauthorized({ detail: "the device is not known here as a member" }))
+  return Result.fail(new PeerUnknown({ reason: "stranger" }))
 }
 
 /** A device that is removed while it is connected gets nothing more. */
-const removed = ({ device, journal }: Live): Effect.Effect<never, DeviceRevoked> =>
+const removed = ({ device, journal }: Live): Effect.Effect<never, PeerUnknown> =>
   Effect.flatMap(
     Signal.until(journal.changed, () => isMember(journal, device) ? undefined : true),
-    () => Effect.fail(new DeviceRevoked())
+    () => Effect.fail(new PeerUnknown({ reason: "removed" }))
   )
 
 const send = ({ data }: Live, frame: PeerFrame) => Effect.suspend(() => data.send(peerFrameCodec.encodeAfter(1, frame)))
@@ -182,6 +199,7 @@ const read = (live: Live): Effect.Effect<never, PeerEnded> =>
       live.heard++
       const frame = peerFrameCodec.decode(message)
       if (Result.isFailure(frame)) return yield* invalid(`a frame of a device (${frame.failure.reason})`)
+      if (frame.success._tag !== "Ping" && frame.success._tag !== "Pong") live.said++
       yield* dispatch(live, frame.success)
     }
   }))
@@ -238,7 +256,8 @@ const came = Effect.fnUntraced(function*(
   { envelopes, more, request }: Extract<PeerFrame, { readonly _tag: "Envelopes" }>
 ): Effect.fn.Return<void, PeerEnded> {
   const waiting = live.waiting.get(request)
-  if (!isFor(waiting, "Envelopes") || waiting.ids.length + envelopes.length > waiting.count) {
+  const isTooMany = waiting?._tag === "Envelopes" && waiting.ids.length + envelopes.length > waiting.count
+  if (!isFor(waiting, "Envelopes") || isTooMany || (more && envelopes.length === 0)) {
     return yield* invalid("envelopes that were not asked for")
   }
   waiting.ids.push(...(yield* take(live, envelopes)))
@@ -418,5 +437,17 @@ const keepAlive = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<neve
     yield* send(live, { _tag: "Ping", request: ++live.request })
     yield* Effect.sleep(Limit.handshakeStepMillis)
     if (live.heard === heard) return yield* new PeerSilent({ millis: Limit.handshakeStepMillis })
+  }
+})
+
+/** Ends it with a side that answers pings, and nothing else: who waits for it would wait for ever. */
+const stalled = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, PeerSilent> {
+  while (true) {
+    const { said } = live
+    const [oldest] = live.waiting.keys()
+    yield* Effect.sleep(Limit.stallMillis)
+    if (oldest !== undefined && live.waiting.has(oldest) && live.said === said) {
+      return yield* new PeerSilent({ millis: Limit.stallMillis })
+    }
   }
 })

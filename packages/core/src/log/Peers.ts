@@ -13,6 +13,8 @@ import type { Connection } from "../Transport.ts"
 import type { Journal } from "./Journal.ts"
 import * as PeerSession from "./PeerSession.ts"
 
+export type { PeerEnded } from "./PeerSession.ts"
+
 /** A device at the other end of an open connection. */
 export interface PeerInfo {
   readonly device: DeviceId
@@ -31,14 +33,29 @@ export interface PeerReconciled {
   readonly sent: number
 }
 
+/** What a connection's owner is told of it. */
+export interface PeerWatch {
+  /** The other side has shown that it is a member. */
+  readonly met?: (device: DeviceId) => Effect.Effect<void>
+  /** Both have what the other had. Only on the side that connected. */
+  readonly compared?: (moved: PeerReconciled) => Effect.Effect<void>
+}
+
 export interface Peers {
   /**
    * Speaks with the device at the other end: both get what the other has, then what each accepts. It ends with the
    * connection, or when it is interrupted. The side that connected is the `initiator`.
    */
-  readonly speak: (connection: Connection, role: Role) => Effect.Effect<never, PeerSession.PeerEnded>
+  readonly speak: (
+    connection: Connection,
+    role: Role,
+    watch?: PeerWatch
+  ) => Effect.Effect<never, PeerSession.PeerEnded>
   /** Connected as the initiator: until both sides have what the other had. */
-  readonly sync: (connection: Connection) => Effect.Effect<PeerReconciled, PeerSession.PeerEnded>
+  readonly sync: (
+    connection: Connection,
+    watch?: PeerWatch
+  ) => Effect.Effect<PeerReconciled, PeerSession.PeerEnded>
   readonly connected: Effect.Effect<ReadonlyArray<PeerInfo>>
 }
 
@@ -56,11 +73,7 @@ export const make = (
 ): Peers => {
   const connected = new Set<Peer>()
 
-  const speak = (
-    connection: Connection,
-    role: Role,
-    compared: (peer: PeerReconciled) => Effect.Effect<unknown>
-  ): Effect.Effect<never, PeerSession.PeerEnded> =>
+  const speak: Peers["speak"] = (connection, role, watch = {}) =>
     Effect.suspend(() => {
       let peer: Peer | undefined
       const listener: PeerSession.Listener = {
@@ -69,19 +82,21 @@ export const make = (
           peer = { device, role, sinceMillis: yield* Clock.currentTimeMillis, counts }
           connected.add(peer)
           yield* tell([{ _tag: "PeerMet", device }])
+          yield* watch.met?.(device) ?? Effect.void
         }),
         compared: (device) => {
           const { received = 0, sent = 0 } = peer?.counts ?? {}
           return Effect.andThen(
             tell([{ _tag: "PeerReconciled", device, received, sent }]),
-            compared({ device, received, sent })
+            watch.compared?.({ device, received, sent }) ?? Effect.void
           )
         }
       }
       const left = Effect.suspend(() => {
         if (peer === undefined) return Effect.void
         connected.delete(peer)
-        return tell([{ _tag: "PeerLeft", device: peer.device }])
+        const { counts: { received, sent }, device } = peer
+        return tell([{ _tag: "PeerLeft", device, received, sent }])
       })
       return Effect.scoped(PeerSession.run(journal, connection, { role, listener })).pipe(
         Effect.ensuring(left),
@@ -90,11 +105,15 @@ export const make = (
     })
 
   return {
-    speak: (connection, role) => speak(connection, role, () => Effect.void),
-    sync: (connection) =>
+    speak,
+    sync: (connection, watch = {}) =>
       Effect.suspend(() => {
         const done = Deferred.makeUnsafe<PeerReconciled>()
-        const session = speak(connection, "initiator", (peer) => Deferred.succeed(done, peer))
+        const session = speak(connection, "initiator", {
+          ...watch,
+          compared: (moved) =>
+            Effect.andThen(watch.compared?.(moved) ?? Effect.void, Effect.asVoid(Deferred.succeed(done, moved)))
+        })
         return Effect.raceFirst(session, Deferred.await(done))
       }),
     connected: Effect.sync(() =>

@@ -225,7 +225,7 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
     let identity: DeviceIdentity | undefined
 
     const transport = Transport.of({
-      connect: Effect.fnUntraced(function*({ key: _, url }) {
+      connect: Effect.fnUntraced(function*({ url }) {
         dials++
         const target = hostByUrl.get(url)
         if (isCut || target === undefined || !target.host.isRunning()) {

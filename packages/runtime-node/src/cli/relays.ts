@@ -74,7 +74,10 @@ const add = Command.make(
     const address = yield* Effect.fromResult(relayAddressFromText(given))
     yield* withSotto(Effect.fnUntraced(function*({ client }) {
       if (yield* has(client, address.key)) {
-        yield* emit({ type: "notice", message: "This is one of the space's relays already, and left as it is; to give it a token, remove it first." })
+        yield* emit({
+          type: "notice",
+          message: "This is one of the space's relays already, and left as it is; to give it a token, remove it first."
+        })
       } else {
         yield* greet(address)
         // It is sent what is here: all that the others have comes here first, if they are in reach.

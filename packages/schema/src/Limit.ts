@@ -133,6 +133,8 @@ export const Limit = {
   /** A relay address or a ticket, as text. */
   ticketBytesMax: 1024,
   // Client
+  /** Devices that one takes direct connections from at once. */
+  peersMax: 64,
   /** First wait before connecting again; it doubles. */
   reconnectMillisMin: 1000,
   /** Longest wait before connecting again. */
@@ -158,6 +160,10 @@ export const Limit = {
   reconcileMessagesMax: 1024,
   /** Ids that one reconciliation finds on either side before it ends, to be begun again. */
   reconcileDifferencesMax: 1_000_000,
+  /** From when a device has read a relay's log until it first compares itself with it; as much again is drawn. */
+  reconcileFirstMillis: 300_000,
+  /** From one such comparison to the next. */
+  reconcileEveryMillis: 21_600_000,
   /** Memory of a relay for the sets of ids that it compares, over all routes. */
   reconcileSetBytesMax: 256 * 1024 * 1024,
   // Passwords

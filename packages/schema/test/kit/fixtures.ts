@@ -186,6 +186,18 @@ export const relayFrames = {
   "epoch changed": { _tag: "EpochChanged", handle: 1, epoch: 2 },
   "reconciled": { _tag: "Reconciled", handle: 1, request: 11, message: pattern(17, 69), head }
 }
+export const peerFrames = {
+  "begin to compare": { _tag: "Reconcile", request: 1, keyEpoch: 2, message: pattern(40, 64) },
+  "go on comparing": { _tag: "Reconcile", request: 0xffff_ffff, keyEpoch: null, message: pattern(300, 65) },
+  "answer": { _tag: "Reconciled", request: 1, message: pattern(41, 66) },
+  "envelopes": { _tag: "Envelopes", request: 2, envelopes: [envelopeBytes, pattern(345, 61)], more: true },
+  "no more envelopes": { _tag: "Envelopes", request: 2, envelopes: [], more: false },
+  "offer": { _tag: "Offer", request: 3, envelopes: [envelopeBytes] },
+  "taken": { _tag: "Taken", request: 3 },
+  "ping": { _tag: "Ping", request: 4 },
+  "pong": { _tag: "Pong", request: 4 },
+  "refused": { _tag: "Refused", request: 0, refusal: { number: 1002, detail: "not a member", a: 0, b: 0 } }
+}
 
 export const mailboxMessages = {
   "offer": { _tag: "Offer", version: 1, nonce: pattern(16, 70), expiresMillis: MILLIS + 600_000 },

@@ -35,6 +35,7 @@ import { relays } from "./relays.ts"
 import { resolve } from "./resolve.ts"
 import { rm } from "./rm.ts"
 import { status } from "./status.ts"
+import { verify } from "./verify.ts"
 
 /** The package's own: one place to change it, for sources and for what was built. */
 const Package = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
@@ -64,6 +65,7 @@ const sotto = Command.make("sotto").pipe(
     devices,
     relays,
     doctor,
+    verify,
     relay
   ]),
   Command.withGlobalFlags([Json, Home])

@@ -122,6 +122,23 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   /** What failed may be durable all the same: then it is shown, and sent. Where even that can not be read, later. */
   const lookAgain = Effect.ignore(Effect.andThen(reload, Effect.sync(changed.raise)))
 
+  /** Where a relay has come to be offered less: what it does not lack it has, also when it was never sent it. */
+  const tellOffered = (before: Books, after: Books): void => {
+    if (before.bookByHex === after.bookByHex) return
+    for (const [hex, { mark, number, relay }] of after.bookByHex) {
+      const was = before.bookByHex.get(hex)
+      if (was === undefined || was.number !== number || was.mark.offered >= mark.offered) continue
+      const lacking = loaded.coverage.unsent(number)
+      receipts.offered({
+        relay: number,
+        after: was.mark.offered,
+        through: mark.offered,
+        at: { relay, position: mark.head?.body.position ?? mark.cursor },
+        lacks: (ordinal) => lacking.has(ordinal)
+      })
+    }
+  }
+
   const commit = <A>(change: Change<A>): Effect.Effect<A, StoreFailed> =>
     Effect.gen(function*() {
       stale = true
@@ -136,6 +153,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
         receipts.inUse(numbers)
       }
       change.committed?.()
+      tellOffered(before, change.books)
       changed.raise()
       return change.value
     })

@@ -33,7 +33,9 @@ import { put } from "./put.ts"
 import { relay } from "./relay.ts"
 import { resolve } from "./resolve.ts"
 import { rm } from "./rm.ts"
+import { serve } from "./serve.ts"
 import { status } from "./status.ts"
+import { sync } from "./sync.ts"
 
 /** The package's own: one place to change it, for sources and for what was built. */
 const Package = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
@@ -52,6 +54,8 @@ const sotto = Command.make("sotto").pipe(
     join,
     push,
     pull,
+    sync,
+    serve,
     put,
     get,
     ls,

@@ -14,16 +14,33 @@ import type { CompareFailed } from "./RelayTalk.ts"
 /** Below this many entries a log is read sooner than two sides have compared what they have. */
 const ENTRIES_MIN = 16
 
+/** What is known of a relay, and of this device, before they are compared. */
+export interface Facts {
+  /** Entries that this device has. */
+  readonly entries: number
+  readonly relays: number
+  /** How far this device has read the relay's log. */
+  readonly cursor: number
+  /** Entries that the relay is to be offered. */
+  readonly toOffer: number
+}
+
 /**
  * Whether to compare before the log is read. It is when most of it may be here: this device was never at this relay, or
  * is to offer it everything, or another relay has brought entries meanwhile.
  */
-export const isShorter = ({ bookByHex, meta }: Books, { mark }: Book, head: Position): boolean => {
-  const behind = head - mark.cursor
-  const toOffer = mark.offerUntil - mark.offered
-  if (meta.ordinal < ENTRIES_MIN || head === 0) return false
-  return (behind >= ENTRIES_MIN && (mark.cursor === 0 || bookByHex.size > 1)) || toOffer >= ENTRIES_MIN
+export const isShorter = ({ cursor, entries, relays, toOffer }: Facts, head: Position): boolean => {
+  if (entries < ENTRIES_MIN || head === 0) return false
+  return (head - cursor >= ENTRIES_MIN && (cursor === 0 || relays > 1)) || toOffer >= ENTRIES_MIN
 }
+
+/** Of the relay's book. */
+export const factsOf = ({ bookByHex, meta }: Books, { mark }: Book): Facts => ({
+  entries: meta.ordinal,
+  relays: bookByHex.size,
+  cursor: mark.cursor,
+  toOffer: mark.offerUntil - mark.offered
+})
 
 type Passing = ReconcileFailed | RateLimited | Overloaded | Unauthorized
 

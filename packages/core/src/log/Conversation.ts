@@ -10,6 +10,8 @@ import * as Entropy from "../internal/entropy.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import * as Initiator from "../reconcile/Initiator.ts"
 import { ReconcileFailed } from "../reconcile/ReconcileFailed.ts"
+import * as ReconcileSet from "../reconcile/ReconcileSet.ts"
+import * as Union from "../reconcile/Union.ts"
 import type { StoreFailed } from "../Store.ts"
 import * as IdSet from "./IdSet.ts"
 import type { Journal } from "./Journal.ts"
@@ -34,22 +36,32 @@ export interface Compared {
   readonly received: number
   /** What the other side does not have. */
   readonly lacking: ReadonlyArray<Uint8Array>
+  /** How many ids the other side said to have, as its answers come to. */
+  readonly count: number
 }
 
 const NONCE_BYTES = 8
 
-/** Compares until everything that the other had when it last answered is here. */
+/**
+ * Compares until everything that the other had when it last answered is here. What this device refused counts as here for
+ * a relay, and as not here for a device, to which it could not be given.
+ */
 export const run = Effect.fn("Conversation.run")(function*<E>(
   journal: Journal,
-  peer: Peer<E>
+  peer: Peer<E>,
+  other: "relay" | "device"
 ): Effect.fn.Return<Compared, E | ReconcileFailed | StoreFailed | KeystoreFailed | EntropyUnavailable> {
-  const replica = yield* IdSet.current(journal)
+  const sets = yield* IdSet.current(journal)
+  const { kept, refused } = sets
+  // A union is of one moment, so it is made anew for each step.
+  const now = (): ReconcileSet.Replica =>
+    other === "device" || ReconcileSet.count(refused) === 0 ? kept : Union.make([kept, refused])
   const nonce = yield* Entropy.attempt(() => journal.crypto.random(NONCE_BYTES))
-  const epoch = Epoch.make(replica.keyEpoch)
+  const epoch = Epoch.make(kept.keyEpoch)
   let opening: Opening | null = { key: journal.books().state.keys.shortIdKey(epoch), keyEpoch: epoch }
   const lackingByHex = new Map<string, Uint8Array>()
   let received = 0
-  let step = Initiator.begin({ replica, nonce })
+  let step = Initiator.begin({ replica: now(), nonce })
   while (step._tag !== "Agreed") {
     switch (step._tag) {
       case "Failed":
@@ -57,7 +69,7 @@ export const run = Effect.fn("Conversation.run")(function*<E>(
       case "Ask": {
         const answer: Uint8Array = yield* peer.ask(step.message, opening)
         opening = null
-        step = Initiator.receive(step.initiator, replica, answer)
+        step = Initiator.receive(step.initiator, now(), answer)
         break
       }
       case "Found": {
@@ -66,13 +78,13 @@ export const run = Effect.fn("Conversation.run")(function*<E>(
           ? []
           : yield* peer.fetch(step.message, step.need.length)
         received += ids.length
-        step = Initiator.confirm(step.initiator, replica, ids)
+        step = Initiator.confirm(step.initiator, now(), ids)
         break
       }
     }
-    if (!journal.ids.is(replica)) {
+    if (!journal.ids.are(sets)) {
       return yield* new ReconcileFailed({ reason: "changing", request: Bytes.EMPTY, received: Bytes.EMPTY })
     }
   }
-  return { received, lacking: [...lackingByHex.values()] }
+  return { received, lacking: [...lackingByHex.values()], count: ReconcileSet.count(now()) - lackingByHex.size }
 })

@@ -292,7 +292,7 @@ const pull = (bridge: Bridge): Effect.Effect<void, NotConnected> =>
 
 /** Undefined when everything that the relay has is here. */
 const pullFrom = (bridge: Bridge, keeper: RelayKeeper.Keeper): Effect.Effect<NotConnected | undefined> =>
-  Effect.match(over(bridge, keeper, (session) => Effect.catch(session.sync, () => Effect.never)), {
+  Effect.match(over(bridge, keeper, ({ sync }) => sync.pipe(Effect.catch(() => Effect.never))), {
     onFailure: (error) => error,
     onSuccess: () => undefined
   })

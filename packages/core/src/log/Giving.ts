@@ -34,7 +34,7 @@ export const begin = Effect.fn("Giving.begin")(function*(
   journal: Journal,
   keyEpoch: number
 ): Effect.fn.Return<Conversation, StoreFailed | KeystoreFailed> {
-  const current = yield* IdSet.current(journal)
+  const { kept: current } = yield* IdSet.current(journal)
   return {
     replica: current.keyEpoch === keyEpoch ? current : rekeyed(journal, current, keyEpoch),
     responder: Responder.begin

@@ -1,11 +1,11 @@
 /**
- * The ids of all envelopes that this device keeps, accepted or waiting, as the set that it reconciles (protocol.md §2a).
- * It is built when it is first needed, and follows every commit from then on. What was refused is not in it: this device
- * would have to pass it on.
+ * The ids of all envelopes that this device knows, as the sets that it reconciles (protocol.md §2a): what it keeps and may
+ * give to others, and apart from that what it refused, which is only compared with relays, so as not to be asked for
+ * again. They are built when they are first needed, and follow every commit from then on.
  *
- * 1. It is built page by page, each under the journal's permit, so that a commit falls before or after a page and is
+ * 1. They are built page by page, each under the journal's permit, so that a commit falls before or after a page and is
  *    never missed; what was built stays when whoever asked goes away.
- * 2. A commit whose outcome is not known, and a new epoch with its new short ids, drop it.
+ * 2. A commit whose outcome is not known, and a new epoch with its new short ids, drop them.
  */
 import type { EnvelopeId } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
@@ -16,19 +16,22 @@ import type { StoreFailed, Write } from "../Store.ts"
 import type { Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
 
-/** The set, as far as it is built. Owned by the journal. */
+/** Both sets. They go on changing with the books. */
+export interface Sets {
+  readonly kept: ReconcileSet.ReconcileSet
+  readonly refused: ReconcileSet.ReconcileSet
+}
+
+/** The sets, as far as they are built. Owned by the journal. */
 export class IdSet {
-  #building: { readonly set: ReconcileSet.ReconcileSet; after: EnvelopeId | undefined; whole: boolean } | undefined
+  #building: { readonly sets: Sets; after: EnvelopeId | undefined; whole: boolean } | undefined
 
   /** Follows a commit. */
   follow(writes: ReadonlyArray<Write>): void {
     if (this.#building === undefined) return
-    const { set } = this.#building
     for (const write of writes) {
       const known = Ledger.knownIn(write)
-      if (known === undefined) continue
-      if (isGiven(known.row)) ReconcileSet.insert(set, known.id)
-      else ReconcileSet.remove(set, known.id)
+      if (known !== undefined) note(this.#building.sets, known.id, known.row)
     }
   }
 
@@ -37,49 +40,54 @@ export class IdSet {
     this.#building = undefined
   }
 
-  /** Whether this set is the one that still follows. */
-  is(set: ReconcileSet.ReconcileSet): boolean {
-    return this.#building?.set === set
+  /** Whether these sets are the ones that still follow. */
+  are(sets: Sets): boolean {
+    return this.#building?.sets === sets
   }
 
-  /** Reads one more page into the set; answers the set once it is whole. To be called under the journal's permit. */
-  grow({ books, store }: Pick<Journal, "books" | "store">): Effect.Effect<
-    ReconcileSet.ReconcileSet | undefined,
-    StoreFailed
-  > {
+  /** Reads one more page into the sets; answers them once they are whole. To be called under the journal's permit. */
+  grow({ books, store }: Pick<Journal, "books" | "store">): Effect.Effect<Sets | undefined, StoreFailed> {
     return Effect.suspend(() => {
       const { state } = books()
       const { epoch } = currentEpoch(state)
-      if (this.#building?.set.keyEpoch !== epoch) {
-        const set = ReconcileSet.make({ key: state.keys.shortIdKey(epoch), keyEpoch: epoch })
-        this.#building = { set, after: undefined, whole: false }
+      if (this.#building?.sets.kept.keyEpoch !== epoch) {
+        const options = { key: state.keys.shortIdKey(epoch), keyEpoch: epoch }
+        const sets = { kept: ReconcileSet.make(options), refused: ReconcileSet.make(options) }
+        this.#building = { sets, after: undefined, whole: false }
       }
       const building = this.#building
-      const { after, set } = building
-      if (building.whole) return Effect.succeed(set)
+      const { after, sets } = building
+      if (building.whole) return Effect.succeed(sets)
       const range = after === undefined ? { limit: PAGE_ROWS } : { limit: PAGE_ROWS, after }
       return Effect.map(Ledger.known.scan(store, range), (rows) => {
-        for (const { key, row } of rows) if (isGiven(row)) ReconcileSet.insert(set, key)
+        for (const { key, row } of rows) note(sets, key, row)
         building.after = rows.at(-1)?.key ?? after
         building.whole = rows.length < PAGE_ROWS
-        return building.whole ? set : undefined
+        return building.whole ? sets : undefined
       })
     })
   }
 }
 
-/** Whether this device has the envelope and may give it to others. */
-const isGiven = (row: Ledger.KnownRow | null): boolean => row !== null && row._tag !== "Refused"
+const note = ({ kept, refused }: Sets, id: EnvelopeId, row: Ledger.KnownRow | null): void => {
+  const goes = row === null ? undefined : row._tag === "Refused" ? refused : kept
+  for (const set of [kept, refused]) {
+    if (set === goes) ReconcileSet.insert(set, id)
+    else ReconcileSet.remove(set, id)
+  }
+}
 
 /** Rows that are read together: a few milliseconds of work. */
 const PAGE_ROWS = 512
 
-/** The set with everything that is durable now. It goes on changing with the books. */
+/** The sets with everything that is durable now. */
 export const current = (
   journal: Pick<Journal, "books" | "ids" | "store" | "update">
-): Effect.Effect<ReconcileSet.ReconcileSet, StoreFailed | KeystoreFailed> =>
+): Effect.Effect<Sets, StoreFailed | KeystoreFailed> =>
   Effect.flatMap(
     journal.update((books) => Effect.map(journal.ids.grow(journal), (value) => ({ books, writes: [], value }))),
-    (set) =>
-      set === undefined ? Effect.andThen(Effect.yieldNow, Effect.suspend(() => current(journal))) : Effect.succeed(set)
+    (sets) =>
+      sets === undefined
+        ? Effect.andThen(Effect.yieldNow, Effect.suspend(() => current(journal)))
+        : Effect.succeed(sets)
   )

@@ -356,10 +356,14 @@ const CHANGING_MILLIS = 1000
 
 /** Compares; again, when that failed through nobody's fault. */
 const compare = (live: Live): Effect.Effect<Conversation.Compared, PeerEnded> =>
-  Effect.catchTag(Conversation.run(live.journal, peerOf(live)), "ReconcileFailed", (error) =>
-    error.isMisconduct
-      ? Effect.fail(error)
-      : Effect.andThen(Effect.sleep(CHANGING_MILLIS), Effect.suspend(() => compare(live))))
+  Effect.catchTag(
+    Conversation.run(live.journal, peerOf(live), "device"),
+    "ReconcileFailed",
+    (error) =>
+      error.isMisconduct
+        ? Effect.fail(error)
+        : Effect.andThen(Effect.sleep(CHANGING_MILLIS), Effect.suspend(() => compare(live)))
+  )
 
 const SCAN_ROWS = 16
 

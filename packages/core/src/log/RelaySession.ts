@@ -323,8 +323,8 @@ const take = Effect.fnUntraced(function*(
 const follow = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, SessionEnded> {
   const { attachment: { attached, writable }, journal, relay } = live
   const { head } = attached
-  const before = yield* bookOf(journal, relay)
-  if (writable && Comparing.isShorter(journal.books(), before, head.body.position)) yield* compare(live)
+  const facts = Comparing.factsOf(journal.books(), yield* bookOf(journal, relay))
+  if (writable && Comparing.isShorter(facts, head.body.position)) yield* compare(live)
   const { mark } = yield* bookOf(journal, relay)
   const request = ++live.request
   const creditBytes = Limit.streamCreditBytes

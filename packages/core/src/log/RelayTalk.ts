@@ -121,9 +121,11 @@ export class RelayTalk {
       ask: (message, opening) => this.#ask(message, opening),
       fetch: (message, count) => this.#fetch(message, count)
     }
-    return Effect.flatMap(Conversation.run(journal, peer), ({ lacking, received }) =>
+    return Effect.flatMap(Conversation.run(journal, peer, "relay"), ({ count, lacking, received }) =>
       Effect.map(
-        this.#head === undefined ? Effect.succeed(0) : Repair.note(journal, relay, { head: this.#head, lacking }),
+        this.#head === undefined
+          ? Effect.succeed(0)
+          : Repair.note(journal, relay, { head: this.#head, lacking, count }),
         (sent) => ({ received, sent })
       ))
   }

@@ -2,9 +2,11 @@
  * What comparing with a relay led to, put into the books (protocol.md §2a, §7): what the relay lacks goes into its outbox,
  * and everything below the head that it compared at counts as read.
  *
- * 1. A relay that keeps what it accepted is sent whatever it lacks. One that deletes what all have is sent only what it
- *    was to be offered anyway: it would keep deleting it.
+ * 1. A relay is sent what it lacks and never had. One that deletes what all have is sent only what it was to be offered
+ *    anyway: it would keep deleting it.
  * 2. What is to be sent is durable before the cursor moves: an interruption in between leaves it to be compared again.
+ * 3. The cursor moves only when as many ids were compared as the head has places that are kept. A relay that hides one, or
+ *    says that nothing differs when it does not know, is read place by place, which shows it.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Head } from "@sotto/schema/Head"
@@ -15,6 +17,7 @@ import { UnknownRelay } from "../ClientError.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import type { StoreFailed, Write } from "../Store.ts"
 import * as Arrival from "./Arrival.ts"
+import type { Compared } from "./Conversation.ts"
 import type { Ordinal } from "./Cursor.ts"
 import type { RelayMisbehaved } from "./Evidence.ts"
 import * as Gossip from "./Gossip.ts"
@@ -51,7 +54,7 @@ export const hear = (
 export const note = Effect.fn("Repair.note")(function*(
   journal: Journal,
   relay: RelayKey,
-  { head, lacking }: { readonly head: Head; readonly lacking: ReadonlyArray<Uint8Array> }
+  { count, head, lacking }: Pick<Compared, "lacking" | "count"> & { readonly head: Head }
 ): Effect.fn.Return<number, NoteFailed> {
   let sent = 0
   for (let at = 0; at < lacking.length; at += PAGE_IDS) {
@@ -60,7 +63,7 @@ export const note = Effect.fn("Repair.note")(function*(
       Effect.flatMap(bookIn(books, relay), (book) => send(journal, books, book, page))
     )
   }
-  yield* journal.update((books) => Effect.map(bookIn(books, relay), (book) => reach(books, book, head)))
+  yield* journal.update((books) => Effect.map(bookIn(books, relay), (book) => reach(books, book, head, count)))
   return sent
 })
 
@@ -84,6 +87,7 @@ const send = Effect.fnUntraced(function*(
     const known = yield* Ledger.known.get(journal.store, id)
     if (known?._tag !== "Accepted" || journal.unsent(number).has(known.ordinal)) continue
     if (deletes && (known.ordinal <= mark.offered || known.ordinal > mark.offerUntil)) continue
+    if (yield* wasAt(journal, number, known.ordinal)) continue
     ordinals.push(known.ordinal)
     writes.push(Ledger.outbox.put({ relay: number, ordinal: known.ordinal }, id))
   }
@@ -93,15 +97,24 @@ const send = Effect.fnUntraced(function*(
   return { books, writes, value: ordinals.length, committed }
 })
 
+/** Whether the relay had the entry once, in this log: then it was pruned there, and would not be taken again. */
+const wasAt = Effect.fnUntraced(function*({ store }: Journal, number: Ledger.RelayNumber, ordinal: Ordinal) {
+  const places = (yield* Ledger.place.get(store, ordinal)) ?? []
+  return places.some(({ relay }) => relay === number) || (yield* Ledger.entry.get(store, ordinal))?.relay === number
+})
+
 /** The cursor goes to the head, unless it is there or further, and nothing is left to be offered. */
-const reach = (books: Books, book: Book, { body: { chain, lowest, position } }: Head): Change<undefined> => {
+const reach = (
+  books: Books,
+  book: Book,
+  { body: { chain, lowest, position } }: Head,
+  count: number
+): Change<undefined> => {
   const { mark } = book
-  return marked(books, book, {
-    ...mark,
-    offered: mark.offerUntil,
-    gapped: mark.gapped || lowest > mark.cursor + 1,
-    ...(position > mark.cursor ? { cursor: position, chain } : {})
-  })
+  const next = { ...mark, offered: mark.offerUntil }
+  if (position <= mark.cursor || count !== position - (lowest - 1)) return marked(books, book, next)
+  const gapped = mark.gapped || lowest > mark.cursor + 1
+  return marked(books, book, { ...next, gapped, cursor: position, chain })
 }
 
 const marked = (books: Books, book: Book, mark: Ledger.MarkRow): Change<undefined> => ({

@@ -97,7 +97,11 @@ export interface DeviceHost {
 
 export interface World {
   readonly crypto: Crypto["Service"]
-  readonly makeRelay: (options?: { readonly settings?: RelaySettings }) => Effect.Effect<RelayHost, never, Scope.Scope>
+  /** Over a disk in memory, unless a store is given: then `disk` and what is done to it mean nothing. */
+  readonly makeRelay: (options?: {
+    readonly settings?: RelaySettings
+    readonly store?: RelayStore["Service"]
+  }) => Effect.Effect<RelayHost, never, Scope.Scope>
   /** Over a store in memory, unless one is given. */
   readonly makeDevice: (label: string, store?: StoreService) => Effect.Effect<DeviceHost, never, Scope.Scope>
 }
@@ -158,7 +162,7 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
     const start = Effect.gen(function*() {
       const scope = yield* Scope.make()
       const relay = yield* Relay.make(options?.settings).pipe(
-        Effect.provideService(RelayStore, MemoryRelayStore.make(crypto, disk)),
+        Effect.provideService(RelayStore, options?.store ?? MemoryRelayStore.make(crypto, disk)),
         Effect.provideService(Hints.Hints, Hints.makeLocal()),
         Effect.provideService(Crypto, crypto),
         Scope.provide(scope),

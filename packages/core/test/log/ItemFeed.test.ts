@@ -1,7 +1,7 @@
 /** Items follow the log: what leaves it leaves them, and what is refused for good is not waited for. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Collection from "@sotto/core/item/Collection"
-import * as MemoryItemStore from "@sotto/core/item/MemoryItemStore"
+import * as DurableItemStore from "@sotto/core/item/DurableItemStore"
 import * as ItemFeed from "@sotto/core/log/ItemFeed"
 import { ROLE } from "@sotto/schema/Space"
 import * as Effect from "effect/Effect"
@@ -39,7 +39,7 @@ const removal = Effect.fnUntraced(function*(seed: string) {
   const onTop = hand(crypto, host.state, host.identity).seal({ ops: [put("a", "k", "3", [two.opened.hash])] }).bytes
   const removed = pen.seal({ ops: [control(removalAfter(crypto, late.host, one))] }).bytes
   const bench = yield* JournalBench.make(crypto, guest)
-  const feed = yield* ItemFeed.make(bench.journal(), MemoryItemStore.make())
+  const feed = yield* ItemFeed.make(bench.journal(), yield* DurableItemStore.make(bench.journal()))
   return { added, bench, feed, one: one.bytes, two: two.bytes, onTop, removed }
 })
 

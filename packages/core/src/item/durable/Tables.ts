@@ -1,6 +1,6 @@
 /**
  * The tables of a durable item store that is open: what a question comes to, and which writes a commit is. What is kept in
- * memory are nodes of the tree, the most recently used ones, and the heads that were asked for since the last commit.
+ * memory are nodes of the tree, the most recently used ones, and rows of items that were read since the last commit.
  *
  * What stands in the tree, by its first character:
  *
@@ -12,15 +12,15 @@
  * | `w` | name of what is missing, `/`, name of an entry | that entry waits for it |
  */
 import * as Bytes from "@sotto/schema/Bytes"
-import { EntryHash } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { EntropyUnavailable } from "../../Crypto.ts"
 import * as Entropy from "../../internal/entropy.ts"
 import type { StoreFailed, Write } from "../../Store.ts"
-import { ByItem, compareIds, compareKeys, hashOf, idOf, type ItemRef, nameOf, type Operation, OpId } from "../Item.ts"
+import { ByItem, compareKeys, type ItemRef, nameOf, type Operation, OpId } from "../Item.ts"
 import * as ItemRow from "../ItemRow.ts"
 import type { EntryRow, ItemEntryWaiting, ItemHeads, ItemWrite, KeyRange, OpRef, OpRow } from "../ItemStore.ts"
+import { Heads, idsOf, withinRow } from "./Heads.ts"
 import { EMPTY_STATE, ItemsDamaged, singleKey, type State, stateCodec, TABLE } from "./Layout.ts"
 import type { Rows } from "./Rows.ts"
 import * as Tree from "./Tree.ts"
@@ -30,8 +30,8 @@ type Failed = StoreFailed | ItemsDamaged
 /** Nodes of the tree that are kept in memory: some megabytes. */
 const NODES_MAX = 1024
 
-/** Items whose heads are remembered from a question to the commit that follows. */
-const HEADS_MAX = 16_384
+/** Bytes of rows of items that are remembered until the next commit, about. */
+const ITEMS_BYTES_MAX = 4 * 1024 * 1024
 
 /** Writes, and what is to be done once they are durable. */
 export interface Prepared {
@@ -46,7 +46,7 @@ export class Tables {
   #state: State
   /** The least recently used first. */
   readonly #nodeById = new Map<number, Tree.Node>()
-  readonly #headsByItem = new Heads()
+  readonly #itemRows = new Remembered()
 
   constructor(rows: Rows, state: State) {
     this.#rows = rows
@@ -64,26 +64,44 @@ export class Tables {
   // -- rows by their names ---------------------------------------------------------------------------------------------
 
   entries(ids: ReadonlyArray<OpId>): Effect.Effect<ReadonlyArray<EntryRow | undefined>, Failed> {
-    return this.#read(ids.map((id) => this.#entryKey(id)), ItemRow.decodeEntry)
+    return this.#read(ids.map((id) => this.#entryKey(id)), decodeEntry)
   }
 
   ops(refs: ReadonlyArray<OpRef>): Effect.Effect<ReadonlyArray<OpRow | undefined>, Failed> {
+    return Effect.gen({ self: this }, function*() {
+      const rows = yield* this.#items(refs.map(({ item }) => item))
+      const inRow = refs.map(({ id }, at) => withinRow(rows[at], id))
+      const others = yield* this.#ownRows(refs.filter((_, at) => inRow[at] === undefined))
+      let at = 0
+      return inRow.map((op) => op === undefined ? others[at++] : { op, children: 0 })
+    })
+  }
+
+  #ownRows(refs: ReadonlyArray<OpRef>): Effect.Effect<ReadonlyArray<OpRow | undefined>, Failed> {
     return this.#read(refs.map((ref) => this.#opKey(ref)), ItemRow.decodeOp)
   }
 
   heads(items: ReadonlyArray<ItemRef>): Effect.Effect<ReadonlyArray<ReadonlyArray<Operation>>, Failed> {
     return Effect.gen({ self: this }, function*() {
-      const idsOfEach = yield* this.#headIds(items)
-      const rows = yield* this.ops(items.flatMap((item, at) => (idsOfEach[at] ?? []).map((id) => ({ item, id }))))
+      const rows = yield* this.#items(items)
+      const refs = items.flatMap((item, at) => {
+        const row = rows[at]
+        return row?._tag === "Several" ? row.ids.map((id) => ({ item, id })) : []
+      })
+      const others = yield* this.#ownRows(refs)
       const found: Array<ReadonlyArray<Operation>> = []
       let at = 0
-      for (const ids of idsOfEach) {
-        const ops = rows.slice(at, at + ids.length).flatMap((row) =>
-          row === undefined || row.op === null ? [] : [row.op]
-        )
-        if (ops.length !== ids.length) return yield* damaged("a head is missing")
-        at += ids.length
-        found.push(ops)
+      for (const row of rows) {
+        if (row?._tag === "One") found.push([row.op])
+        else {
+          const end = at + idsOf(row).length
+          const ops = others.slice(at, end).flatMap((other) =>
+            other === undefined || other.op === null ? [] : [other.op]
+          )
+          if (ops.length !== end - at) return yield* damaged("a head is missing")
+          at = end
+          found.push(ops)
+        }
       }
       return found
     })
@@ -101,18 +119,24 @@ export class Tables {
     return this.#rows.keyOf(TABLE.item, collection, key)
   }
 
-  /** Names of the heads of each item, ascending. */
-  #headIds(items: ReadonlyArray<ItemRef>): Effect.Effect<ReadonlyArray<ReadonlyArray<OpId>>, Failed> {
+  /** The row of each item. */
+  #items(items: ReadonlyArray<ItemRef>): Effect.Effect<ReadonlyArray<ItemRow.HeadsRow | undefined>, Failed> {
     return Effect.suspend(() => {
-      const known = items.map((item) => this.#headsByItem.get(item))
-      const unread = items.filter((_, at) => known[at] === undefined)
-      return Effect.map(this.#read(unread.map((item) => this.#itemKey(item)), decodeIds), (read) => {
-        let at = 0
-        return items.map((item, place) => {
-          const ids = known[place] ?? read[at++] ?? []
-          this.#headsByItem.set(item, ids)
-          return ids
+      const known = new ByItem<ItemRow.HeadsRow | null>()
+      const unread: Array<ItemRef> = []
+      for (const item of items) {
+        if (known.get(item) !== undefined) continue
+        const row = this.#itemRows.get(item)
+        known.set(item, row ?? null)
+        if (row === undefined) unread.push(item)
+      }
+      return Effect.map(this.#read(unread.map((item) => this.#itemKey(item)), ItemRow.decodeHeads), (rows) => {
+        unread.forEach((item, at) => {
+          const row = rows[at] ?? null
+          known.set(item, row)
+          this.#itemRows.set(item, row)
         })
+        return items.map((item) => known.get(item) ?? undefined)
       })
     })
   }
@@ -222,24 +246,16 @@ export class Tables {
   /** What a commit comes to, as things are. Nothing may come between this and the commit. */
   prepare(changes: ReadonlyArray<ItemWrite>): Effect.Effect<Prepared, Failed | EntropyUnavailable> {
     return Effect.gen({ self: this }, function*() {
-      const items = changes.flatMap((change) => change.table === "op" ? [change.item] : [])
-      const headIds = yield* this.#headIds(items)
-      const idsByItem = new ByItem<HeadsOf>()
-      items.forEach((item, at) => idsByItem.set(item, { item, before: headIds[at] ?? [], now: new Set(headIds[at]) }))
+      const heads = yield* this.#headsAfter(changes)
       const isInByText = new Map<string, boolean>()
-      let { mark } = this.#state
-      for (const change of changes) {
-        if (change.table === "mark") mark = change.row
-        else if (change.table === "op") noteHead(idsByItem.get(change.item)?.now, change)
-        else isInByText.set(...noted(change))
-      }
-      const heads = idsByItem.values().filter(isChanged)
-      for (const { item, now } of heads) isInByText.set(`h${nameOf(item)}`, now.size > 0)
+      for (const of of heads) isInByText.set(`h${nameOf(of.item)}`, of.hasAny())
+      for (const change of changes) for (const [text, isIn] of noted(change)) isInByText.set(text, isIn)
       const tree = yield* Tree.change(this.#node, this.#state, isInByText)
+      const mark = changes.findLast((change) => change.table === "mark")?.row ?? this.#state.mark
       const state = { mark, root: tree.root, nodes: tree.nodes }
       const writes = yield* Entropy.attempt(() => [
-        ...changes.flatMap((change) => this.#rowOf(change)),
-        ...heads.map((of) => this.#headsRow(of)),
+        ...changes.flatMap((change) => change.table === "entry" ? [this.#entryWrite(change)] : []),
+        ...heads.flatMap((of) => this.#itemWrites(of)),
         ...[...tree.nodeById].map(([id, node]) =>
           node === undefined ? { key: nodeKey(id) } : this.#rows.put(nodeKey(id), Tree.encode(node))
         ),
@@ -249,29 +265,59 @@ export class Tables {
     })
   }
 
+  /** What becomes of the items that are changed. */
+  #headsAfter(changes: ReadonlyArray<ItemWrite>): Effect.Effect<ReadonlyArray<Heads>, Failed> {
+    const items = changes.flatMap((change) => change.table === "op" ? [change.item] : [])
+    return Effect.map(this.#items(items), (rows) => {
+      const headsByItem = new ByItem<Heads>()
+      items.forEach((item, at) => {
+        if (headsByItem.get(item) === undefined) headsByItem.set(item, new Heads(item, rows[at]))
+      })
+      for (const change of changes) {
+        if (change.table === "op") headsByItem.get(change.item)?.write(change.id, change.row)
+      }
+      return headsByItem.values()
+    })
+  }
+
   #committed(state: State, nodeById: Tree.Changed["nodeById"]): void {
     this.#state = state
-    this.#headsByItem.clear()
+    this.#itemRows.clear()
     for (const [id, node] of nodeById) {
       if (node === undefined) this.#nodeById.delete(id)
       else this.#keep(id, node)
     }
   }
 
-  /** The row that a change is about. What stands in the tree alone has none. */
-  #rowOf(change: ItemWrite): ReadonlyArray<Write> {
-    if (change.table !== "entry" && change.table !== "op") return []
-    const key = change.table === "entry" ? this.#entryKey(change.id) : this.#opKey(change)
-    if (change.row === undefined) return [{ key }]
-    const row = change.table === "entry" ? ItemRow.encodeEntry(change.row) : ItemRow.encodeOp(change.row)
-    return [this.#rows.put(key, row)]
+  /** What became of an entry says nothing, unless it waits. */
+  #entryWrite({ id, row }: Extract<ItemWrite, { readonly table: "entry" }>): Write {
+    const key = this.#entryKey(id)
+    if (row === undefined) return { key }
+    return row._tag === "Waiting"
+      ? this.#rows.put(key, ItemRow.encodeEntry(row))
+      : this.#rows.putOpen(key, row._tag === "Applied" ? APPLIED : GONE)
   }
 
-  #headsRow({ item, now }: HeadsOf): Write {
+  #itemWrites(heads: Heads): ReadonlyArray<Write> {
+    const { item } = heads
+    const row = heads.row()
+    const writes = heads.ops(row).map(([id, op]): Write => {
+      const key = this.#opKey({ item, id })
+      return op === undefined ? { key } : this.#rows.put(key, ItemRow.encodeOp(op))
+    })
+    if (!heads.isChanged(row)) return writes
     const key = this.#itemKey(item)
-    const ids = [...now].sort(compareIds)
-    return ids.length === 0 ? { key } : this.#rows.put(key, Bytes.concat(...ids.map(hashOf)))
+    return [...writes, row === undefined ? { key } : this.#rows.put(key, ItemRow.encodeHeads(row))]
   }
+}
+
+const APPLIED = 1
+const GONE = 3
+
+const decodeEntry = (bytes: Uint8Array): Result.Result<EntryRow, unknown> => {
+  if (bytes.length !== 1) return ItemRow.decodeEntry(bytes)
+  if (bytes[0] === APPLIED) return Result.succeed({ _tag: "Applied" })
+  return bytes[0] === GONE ? Result.succeed({ _tag: "Gone" }) : Result.fail("no such byte")
 }
 
 /** The row that keeps the state. Throws `EntropyUnavailable`. */
@@ -285,41 +331,18 @@ const decodeNode = (bytes: Uint8Array): Result.Result<Tree.Node, "not a node"> =
   return node === undefined ? Result.fail("not a node") : Result.succeed(node)
 }
 
-const HASH_BYTES = 32
-
-const decodeIds = (bytes: Uint8Array): Result.Result<ReadonlyArray<OpId>, "not names"> => {
-  if (bytes.length % HASH_BYTES !== 0) return Result.fail("not names")
-  return Result.succeed(Array.from(
-    { length: bytes.length / HASH_BYTES },
-    (_, at) => idOf(EntryHash.make(bytes.slice(at * HASH_BYTES, (at + 1) * HASH_BYTES)))
-  ))
-}
-
-/** Names of an item's heads before a commit and after it. */
-interface HeadsOf {
-  readonly item: ItemRef
-  readonly before: ReadonlyArray<OpId>
-  readonly now: Set<OpId>
-}
-
-const noteHead = (now: Set<OpId> | undefined, { id, row }: Extract<ItemWrite, { readonly table: "op" }>): void => {
-  if (row !== undefined && row.op !== null && row.children === 0) now?.add(id)
-  else now?.delete(id)
-}
-
-const isChanged = ({ before, now }: HeadsOf): boolean => before.length !== now.size || before.some((id) => !now.has(id))
-
-/** What a change puts into the tree, or takes out of it. */
-const noted = (
-  change: Extract<ItemWrite, { readonly table: "entry" | "waiting" | "contested" }>
-): [string, boolean] => {
+/** What a change of something else than an operation puts into the tree, or takes out of it. */
+const noted = (change: ItemWrite): ReadonlyArray<readonly [text: string, isIn: boolean]> => {
   switch (change.table) {
     case "entry":
-      return [`e${change.id}`, change.row?._tag === "Waiting"]
+      return [[`e${change.id}`, change.row?._tag === "Waiting"]]
     case "waiting":
-      return [`w${change.missing}/${change.id}`, change.row !== undefined]
+      return [[`w${change.missing}/${change.id}`, change.row !== undefined]]
     case "contested":
-      return [`c${nameOf(change.item)}`, change.row !== undefined]
+      return [[`c${nameOf(change.item)}`, change.row !== undefined]]
+    case "op":
+    case "mark":
+      return []
   }
 }
 
@@ -331,22 +354,26 @@ const beginningWith = (beginning: string, limit = Infinity): Tree.Stretch => ({
   limit
 })
 
-/** Names of heads, for as many items as are remembered. */
-class Heads {
-  #idsByItem = new ByItem<ReadonlyArray<OpId>>()
-  #count = 0
+/** Rows of items, null for none, as many as fit some bytes. */
+class Remembered {
+  #rowByItem = new ByItem<ItemRow.HeadsRow | null>()
+  #bytes = 0
 
-  get(item: ItemRef): ReadonlyArray<OpId> | undefined {
-    return this.#idsByItem.get(item)
+  get(item: ItemRef): ItemRow.HeadsRow | null | undefined {
+    return this.#rowByItem.get(item)
   }
 
-  set(item: ItemRef, ids: ReadonlyArray<OpId>): void {
-    if (++this.#count > HEADS_MAX) this.clear()
-    this.#idsByItem.set(item, ids)
+  set(item: ItemRef, row: ItemRow.HeadsRow | null): void {
+    this.#bytes += ROW_BYTES + (row?._tag === "One" && row.op.action._tag === "Put" ? row.op.action.value.length : 0)
+    if (this.#bytes > ITEMS_BYTES_MAX) this.clear()
+    this.#rowByItem.set(item, row)
   }
 
   clear(): void {
-    this.#idsByItem = new ByItem()
-    this.#count = 0
+    this.#rowByItem = new ByItem()
+    this.#bytes = 0
   }
 }
+
+/** Bytes of a row beside its value, about. */
+const ROW_BYTES = 512

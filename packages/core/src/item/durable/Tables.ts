@@ -191,6 +191,7 @@ export class Tables {
       const { collection } = range
       const items = (yield* this.#keys("h", range)).map((key) => ({ collection, key }))
       const heads = yield* this.heads(items)
+      if (heads.some(({ length }) => length === 0)) return yield* damaged("an item is missing")
       return items.map((item, at) => ({ ...item, heads: heads[at] ?? [] }))
     })
   }

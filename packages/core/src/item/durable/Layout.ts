@@ -5,12 +5,12 @@
  * |---|---|---|
  * | layout | | version of this layout; the key of all other rows, sealed by the keystore as `items` |
  * | state | | how far the log was read, and where the tree begins |
- * | entry | keyed hash of an entry's name | what became of it |
+ * | entry | keyed hash of an entry's name | the entry while it waits; then one byte: applied, or gone |
  * | op | keyed hash of an item's name and an operation's | the operation, and how many supersede it |
- * | item | keyed hash of an item's name | names of its heads |
- * | node | number | a node of the tree (`Tree`), in which all that has an order stands |
+ * | item | keyed hash of an item's name | its head; names of its heads, if it has several |
+ * | node | number | a node of the tree (`Tree`), in which all that has an order stands (`Order`) |
  *
- * 1. Every row but the first is sealed, under its own table and key: none can stand for another one.
+ * 1. Every row but the layout, and that one byte, is sealed, under its own table and key: none can stand for another one.
  * 2. What is here can be made from the log again. So another version, and a row that does not open or read, are `ItemsDamaged`:
  *    everything is dropped and built anew, rather than guessed at.
  */

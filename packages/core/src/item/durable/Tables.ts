@@ -1,15 +1,6 @@
 /**
  * The tables of a durable item store that is open: what a question comes to, and which writes a commit is. What is kept in
  * memory are nodes of the tree, the most recently used ones, and rows of items that were read since the last commit.
- *
- * What stands in the tree, by its first character:
- *
- * | | then | says |
- * |---|---|---|
- * | `h` | an item's name | it has heads |
- * | `c` | an item's name | its heads differ |
- * | `e` | an entry's name | it waits |
- * | `w` | name of what is missing, `/`, name of an entry | that entry waits for it |
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Effect from "effect/Effect"
@@ -17,11 +8,13 @@ import * as Result from "effect/Result"
 import type { EntropyUnavailable } from "../../Crypto.ts"
 import * as Entropy from "../../internal/entropy.ts"
 import type { StoreFailed, Write } from "../../Store.ts"
-import { ByItem, compareKeys, type ItemRef, nameOf, type Operation, OpId } from "../Item.ts"
+import { ByItem, type ItemRef, type Operation, OpId } from "../Item.ts"
 import * as ItemRow from "../ItemRow.ts"
 import type { EntryRow, ItemEntryWaiting, ItemHeads, ItemWrite, KeyRange, OpRef, OpRow } from "../ItemStore.ts"
 import { Heads, idsOf, withinRow } from "./Heads.ts"
 import { EMPTY_STATE, ItemsDamaged, singleKey, type State, stateCodec, TABLE } from "./Layout.ts"
+import * as Order from "./Order.ts"
+import { Remembered } from "./Remembered.ts"
 import type { Rows } from "./Rows.ts"
 import * as Tree from "./Tree.ts"
 
@@ -29,9 +22,6 @@ type Failed = StoreFailed | ItemsDamaged
 
 /** Nodes of the tree that are kept in memory: some megabytes. */
 const NODES_MAX = 1024
-
-/** Bytes of rows of items that are remembered until the next commit, about. */
-const ITEMS_BYTES_MAX = 4 * 1024 * 1024
 
 /** Writes, and what is to be done once they are durable. */
 export interface Prepared {
@@ -163,12 +153,12 @@ export class Tables {
   waitingFor(missing: ReadonlyArray<OpId>): Effect.Effect<ReadonlyArray<ReadonlyArray<OpId>>, Failed> {
     return Effect.gen({ self: this }, function*() {
       // Mostly nothing waits for anything.
-      const any = missing.length === 0 ? [] : yield* this.#select(beginningWith("w", 1))
+      const any = missing.length === 0 ? [] : yield* this.#select(Order.beginningWith("w", 1))
       if (any.length === 0) return missing.map(() => [])
       const found: Array<ReadonlyArray<OpId>> = []
       for (const id of missing) {
-        const beginning = `w${id}/`
-        const texts = yield* this.#select(beginningWith(beginning))
+        const beginning = Order.waiterText(id, OpId(""))
+        const texts = yield* this.#select(Order.beginningWith(beginning))
         found.push(texts.map((text) => OpId(text.slice(beginning.length))))
       }
       return found
@@ -177,7 +167,7 @@ export class Tables {
 
   waiting(after: OpId, limit: number): Effect.Effect<ReadonlyArray<ItemEntryWaiting>, Failed> {
     return Effect.gen({ self: this }, function*() {
-      const texts = yield* this.#select({ ...beginningWith("e", limit), isBefore: (text) => text <= `e${after}` })
+      const texts = yield* this.#select(Order.waitingAfter(after, limit))
       const rows = yield* this.entries(texts.map((text) => OpId(text.slice(1))))
       const found = rows.flatMap((row): ReadonlyArray<ItemEntryWaiting> =>
         row?._tag === "Waiting" ? [{ entry: row.entry, missing: row.missing }] : []
@@ -200,21 +190,9 @@ export class Tables {
     return this.#keys("c", range)
   }
 
-  #keys(
-    kind: "h" | "c",
-    { after, collection, limit, prefix, reverse = false }: KeyRange
-  ): Effect.Effect<ReadonlyArray<string>, Failed> {
-    const nameOfKey = (key: string) => kind + nameOf({ collection, key })
-    const start = nameOfKey("")
-    const inside = beginningWith(nameOfKey(prefix), limit)
-    const place = after === undefined ? undefined : nameOfKey(after)
-    const stretch = place === undefined ? inside : reverse
-      ? { ...inside, isBehind: (text: string) => inside.isBehind(text) || compareKeys(text, place) >= 0 }
-      : { ...inside, isBefore: (text: string) => inside.isBefore(text) || compareKeys(text, place) <= 0 }
-    return Effect.map(
-      this.#select({ ...stretch, reverse }),
-      (texts) => texts.map((text) => text.slice(start.length))
-    )
+  #keys(kind: Order.ItemKind, range: KeyRange): Effect.Effect<ReadonlyArray<string>, Failed> {
+    const start = Order.itemText(kind, { collection: range.collection, key: "" }).length
+    return Effect.map(this.#select(Order.itemsWithin(kind, range)), (texts) => texts.map((text) => text.slice(start)))
   }
 
   #select(stretch: Tree.Stretch): Effect.Effect<ReadonlyArray<string>, Failed> {
@@ -249,8 +227,8 @@ export class Tables {
     return Effect.gen({ self: this }, function*() {
       const heads = yield* this.#headsAfter(changes)
       const isInByText = new Map<string, boolean>()
-      for (const of of heads) isInByText.set(`h${nameOf(of.item)}`, of.hasAny())
-      for (const change of changes) for (const [text, isIn] of noted(change)) isInByText.set(text, isIn)
+      for (const of of heads) isInByText.set(Order.itemText("h", of.item), of.hasAny())
+      for (const change of changes) for (const [text, isIn] of Order.noted(change)) isInByText.set(text, isIn)
       const tree = yield* Tree.change(this.#node, this.#state, isInByText)
       const mark = changes.findLast((change) => change.table === "mark")?.row ?? this.#state.mark
       const state = { mark, root: tree.root, nodes: tree.nodes }
@@ -331,50 +309,3 @@ const decodeNode = (bytes: Uint8Array): Result.Result<Tree.Node, "not a node"> =
   const node = Tree.decode(bytes)
   return node === undefined ? Result.fail("not a node") : Result.succeed(node)
 }
-
-/** What a change of something else than an operation puts into the tree, or takes out of it. */
-const noted = (change: ItemWrite): ReadonlyArray<readonly [text: string, isIn: boolean]> => {
-  switch (change.table) {
-    case "entry":
-      return [[`e${change.id}`, change.row?._tag === "Waiting"]]
-    case "waiting":
-      return [[`w${change.missing}/${change.id}`, change.row !== undefined]]
-    case "contested":
-      return [[`c${nameOf(change.item)}`, change.row !== undefined]]
-    case "op":
-    case "mark":
-      return []
-  }
-}
-
-/** All that begins with some text. */
-const beginningWith = (beginning: string, limit = Infinity): Tree.Stretch => ({
-  isBefore: (text) => compareKeys(text, beginning) < 0,
-  isBehind: (text) => !text.startsWith(beginning) && compareKeys(text, beginning) > 0,
-  reverse: false,
-  limit
-})
-
-/** Rows of items, null for none, as many as fit some bytes. */
-class Remembered {
-  #rowByItem = new ByItem<ItemRow.HeadsRow | null>()
-  #bytes = 0
-
-  get(item: ItemRef): ItemRow.HeadsRow | null | undefined {
-    return this.#rowByItem.get(item)
-  }
-
-  set(item: ItemRef, row: ItemRow.HeadsRow | null): void {
-    this.#bytes += ROW_BYTES + (row?._tag === "One" && row.op.action._tag === "Put" ? row.op.action.value.length : 0)
-    if (this.#bytes > ITEMS_BYTES_MAX) this.clear()
-    this.#rowByItem.set(item, row)
-  }
-
-  clear(): void {
-    this.#rowByItem = new ByItem()
-    this.#bytes = 0
-  }
-}
-
-/** Bytes of a row beside its value, about. */
-const ROW_BYTES = 512

@@ -29,14 +29,26 @@ const namesIn = (text: string, part: string, name: RegExp): ReadonlyArray<string
   return [...body.matchAll(name)].map(([, found = ""]) => found).sort()
 }
 
+/** The flags that a part of the page documents. */
+const flagsIn = (text: string): ReadonlyArray<string> =>
+  [...text.matchAll(/^\| `(--[a-z-]+)/gm)].map(([, flag = ""]) => flag).sort()
+
 describe("the reference page", () => {
   it("lists the commands, and the flags of each", async () => {
     await using stage = new Stage()
     const root = await help(stage, [])
     assert.deepStrictEqual([...commands.keys()].sort(), namesIn(root, "SUBCOMMANDS", /^ {2}(\w+)/gm))
     for (const [name, text] of commands) {
-      const documented = [...text.matchAll(/^\| `(--[a-z-]+)/gm)].map(([, flag = ""]) => flag).sort()
-      assert.deepStrictEqual(documented, namesIn(await help(stage, [name]), "FLAGS", /^ {2}(--[a-z-]+)/gm), name)
+      // A command of commands has a section of its own for each.
+      const [own = "", ...below] = text.split(/^### sotto \w+ /m)
+      const names = below.map((part) => /^\w+/.exec(part)?.[0] ?? "")
+      const shown = await help(stage, [name])
+      assert.deepStrictEqual(flagsIn(own), namesIn(shown, "FLAGS", /^ {2}(--[a-z-]+)/gm), name)
+      assert.deepStrictEqual([...names].sort(), namesIn(shown, "SUBCOMMANDS", /^ {2}(\w+)/gm), name)
+      for (const [at, part] of below.entries()) {
+        const page = await help(stage, [name, names[at] ?? ""])
+        assert.deepStrictEqual(flagsIn(part), namesIn(page, "FLAGS", /^ {2}(--[a-z-]+)/gm), `${name} ${names[at]}`)
+      }
     }
   })
 

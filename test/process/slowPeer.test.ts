@@ -4,7 +4,6 @@ import { Transport } from "@sotto/core/Transport"
 import * as NodeCrypto from "@sotto/runtime-node/NodeCrypto"
 import * as NodeTransport from "@sotto/runtime-node/NodeTransport"
 import * as RelayServer from "@sotto/runtime-node/RelayServer"
-import { RelayKey } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -66,8 +65,7 @@ describe("slow peers", () => {
       const address = server.address()
       const port = typeof address === "object" && address !== null ? address.port : 0
       const { connect } = yield* Transport
-      const key = RelayKey.make(new Uint8Array(32))
-      const failure = yield* Effect.flip(Effect.scoped(connect({ url: `ws://127.0.0.1:${port}/`, key })))
+      const failure = yield* Effect.flip(Effect.scoped(connect({ url: `ws://127.0.0.1:${port}/` })))
       assert.strictEqual(failure.reason, "timeout")
     }).pipe(Effect.provide(Live), Effect.scoped))
 })

@@ -2,7 +2,7 @@
  * One space on one device (protocol.md §7): what an app, a collection and a command line stand on. It writes to this
  * device first and to relays when there is one, and gives back every entry of the space once, in one order.
  *
- * 1. `push` answers when the entry is durable here; `Receipt.stored` when a relay has it. No acknowledged entry is lost
+ * 1. `push` answers when the entry is durable here; `Receipt.stored` when enough relays have it. No acknowledged entry is lost
  *    by a crash between two writes, and no sequence number is used twice.
  * 2. `entries` gives each accepted entry once, in the order of its ordinal, own ones included.
  * 3. What this device cannot accept is listed in `quarantine`, never dropped.
@@ -30,6 +30,8 @@ import type { RelayMisbehaved } from "./log/Evidence.ts"
 import * as Journal from "./log/Journal.ts"
 import * as Misconduct from "./log/Misconduct.ts"
 import * as Outbox from "./log/Outbox.ts"
+import * as Peers from "./log/Peers.ts"
+import type { Quorum } from "./log/Quorum.ts"
 import * as Reader from "./log/Reader.ts"
 import type { SpaceState } from "./space/SpaceState.ts"
 import type { ClientEvent, Status } from "./Status.ts"
@@ -38,6 +40,7 @@ import type { Transport } from "./Transport.ts"
 
 export type { PresenceMessage, RelayInfo } from "./log/Crew.ts"
 export type { AddMemberFailed, PushOptions, Receipt } from "./log/Outbox.ts"
+export type { Quorum } from "./log/Quorum.ts"
 export type { QuarantinedEnvelope, ReceivedEntry } from "./log/Reader.ts"
 
 /** A device that is or was a member of the space. */
@@ -75,11 +78,16 @@ export class Client extends Context.Service<Client, {
 
   /** Connects now if it must, and waits until everything that the relays have is here. Fails when none answers. */
   readonly pull: Effect.Effect<void, NotConnected>
-  /** Waits until this device's entries are stored at a relay and everything that the relays have is here. */
+  /**
+   * Compares this device with each of its relays: afterwards each has, or is being sent, what the other had. It happens
+   * by itself now and then, and whenever it is the shorter way; this is for who wants to be sure.
+   */
+  readonly reconcile: Effect.Effect<ReadonlyArray<Crew.Comparison>>
+  /** Waits until this device's entries are stored, as the quorum asks, and everything that the relays have is here. */
   readonly settled: Effect.Effect<void>
   /** Tells the relays how far this device is, now rather than within two seconds. */
   readonly ack: Effect.Effect<void>
-  /** Waits until this device's entries are stored at a relay, at most `Limit.suspendFlushMillis`; answers what is left. */
+  /** Waits until this device's entries are stored so, at most `Limit.suspendFlushMillis`; answers what is left. */
   readonly flush: (atMost?: Duration.Input) => Effect.Effect<number>
 
   readonly presence: {
@@ -107,6 +115,8 @@ export class Client extends Context.Service<Client, {
   readonly addMember: (op: MemberOp) => Effect.Effect<Outbox.Receipt, Outbox.AddMemberFailed>
 
   readonly relays: Crew.Relays
+  /** Devices of the space that are in reach without a relay. */
+  readonly peers: Peers.Peers
   /** Leaves the network until `resume`. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
@@ -114,16 +124,28 @@ export class Client extends Context.Service<Client, {
   readonly wake: Effect.Effect<void>
 }>()("@sotto/core/Client") {}
 
+export interface ClientOptions {
+  /** How many of the relays must have an entry until it counts as stored: 1 unless given. */
+  readonly quorum?: Quorum
+}
+
 /** The running client of the space that the directory is in; see `Sotto` for how it comes to be in one. */
 export const make: (
-  identity: DeviceIdentity
+  identity: DeviceIdentity,
+  options?: ClientOptions
 ) => Effect.Effect<
   Client["Service"],
   StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable,
   Store | Keystore | Crypto | Transport | Scope.Scope
-> = Effect.fn("Client.make")(function*(identity) {
+> = Effect.fn("Client.make")(function*(identity, options) {
   const crypto = yield* Crypto
-  const journal = yield* Journal.open({ crypto, identity, store: yield* Store, keystore: yield* Keystore })
+  const journal = yield* Journal.open({
+    crypto,
+    identity,
+    store: yield* Store,
+    keystore: yield* Keystore,
+    quorum: options?.quorum ?? 1
+  })
   yield* Effect.addFinalizer(() => journal.close)
   const outbox = yield* Outbox.make(journal)
   const crew = yield* Crew.make(journal)
@@ -139,6 +161,7 @@ export const make: (
     items,
     log: (options) => Reader.log(journal, options),
     pull: crew.pull,
+    reconcile: crew.reconcile,
     settled: crew.settled,
     ack: crew.acknowledge,
     flush: crew.flush,
@@ -151,6 +174,7 @@ export const make: (
     devices: Effect.sync(() => devicesOf(journal)),
     addMember: outbox.pushMember,
     relays: crew.relays,
+    peers: Peers.make(journal, crew.tell),
     pause: crew.pause,
     resume: crew.resume,
     wake: crew.wake

@@ -92,6 +92,31 @@ export class RelaySilent extends Schema.TaggedError<RelaySilent>()("RelaySilent"
   }
 }
 
+/** A device that no longer answers on an open connection. */
+export class PeerSilent extends Schema.TaggedError<PeerSilent>()("PeerSilent", { millis: Schema.Int }) {
+  override get message() {
+    return `The other device said nothing for ${this.millis} ms. The connection was given up; connect again when it is in ` +
+      "reach. What came is kept, and what you wrote is."
+  }
+}
+
+/** The device at the other end of a connection is not one that this device speaks with. */
+export class PeerUnknown extends Schema.TaggedError<PeerUnknown>()("PeerUnknown", {
+  reason: Schema.Literals(["stranger", "removed", "itself"])
+}) {
+  override get message() {
+    const what = {
+      stranger:
+        "The other device is not known here as a member of the space. If it was let in by another one, get what " +
+        "the relay or that device has first, then connect again.",
+      removed:
+        "The other device was removed from the space, so this one does not speak with it. To let it in again, pair it.",
+      itself: "This device connected to itself. Give the address of another one."
+    }[this.reason]
+    return `${what} Nothing was sent to it, and what is here stays as it is: your data is safe.`
+  }
+}
+
 /** The relay is in another epoch than this connection: it is made anew with that epoch's keys, once they are here. */
 export class EpochMoved extends Schema.TaggedError<EpochMoved>()("EpochMoved", {
   epoch: Schema.Int,

@@ -26,6 +26,7 @@ import {
   type PresenceMessage,
   type PushOptions,
   type QuarantinedEnvelope,
+  type Quorum,
   type Receipt,
   type ReceivedEntry,
   type RelayInfo
@@ -53,7 +54,10 @@ export type CallOptions = Pick<Effect.RunOptions, "signal">
 
 /** What `push` resolves to: the entry is durable on this device. */
 export interface PushReceipt extends Omit<Receipt, "stored"> {
-  /** Resolves with the position once one relay has it durably. It may be asked for any number of times. */
+  /**
+   * Resolves once as many relays have it durably as `quorum` asks for, with the position at the first of them. It may be
+   * asked for any number of times.
+   */
   readonly stored: (options?: CallOptions) => Promise<Position>
 }
 
@@ -87,7 +91,7 @@ export interface SottoHandle {
   }) => Promise<ReadonlyArray<ReceivedEntry>>
   /** Resolves when everything that the relays have is here. Rejects with `NotConnected` when none answers. */
   readonly pull: (options?: CallOptions) => Promise<void>
-  /** Resolves when everything of this device is at a relay and everything of the relays is here. */
+  /** Resolves when everything of this device is stored, as `quorum` asks, and everything of the relays is here. */
   readonly settled: (options?: CallOptions) => Promise<void>
   /** Waits a moment for what is on its way; resolves with how many entries are left. */
   readonly flush: (atMost?: Duration.Input) => Promise<number>
@@ -209,6 +213,8 @@ export interface OpenOptions {
   readonly retention?: Retention
   /** For a relay that admits by token. */
   readonly token?: string
+  /** How many of the space's relays must have an entry until it counts as stored; 1 unless given. */
+  readonly quorum?: Quorum
   /** Gets the 32 recovery bytes of a new space, this once. */
   readonly onCreated?: (recovery: Uint8Array) => void
 }
@@ -233,7 +239,7 @@ export const openFace = Effect.fnUntraced(function*<E>(layer: Layer.Layer<Platfo
   const open = Effect.gen(function*() {
     const context = yield* Layer.build(layer)
     const sotto = yield* Effect.provideContext(
-      Effect.andThen(found(options), Sotto.open),
+      Effect.andThen(found(options), Sotto.openWith(options.quorum === undefined ? {} : { quorum: options.quorum })),
       Context.add(context, Scope.Scope, scope)
     )
     return makeFace({

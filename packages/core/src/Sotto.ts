@@ -159,27 +159,32 @@ export class Sotto extends Context.Service<Sotto, {
 
 export type OpenFailed = DirectoryFailed | EntropyUnavailable | QuarantineFull | WrongDirectory
 
-/** Runs the space of a directory that is in one, until the scope closes. */
-export const open: Effect.Effect<Sotto["Service"], OpenFailed, Directories | Transport | Scope.Scope> = Effect.gen(
-  function*() {
+/** Runs the space of a directory that is in one, until the scope closes. `quorum`: as of `Client.make`. */
+export const openWith: (
+  options: Client.ClientOptions
+) => Effect.Effect<Sotto["Service"], OpenFailed, Directories | Transport | Scope.Scope> = Effect.fn("Sotto.open")(
+  function*(options) {
     const directory = yield* parts
     const identity = yield* Directory.readIdentity(directory)
     if (identity === undefined) return yield* new WrongDirectory({ reason: "no-device" })
     if ((yield* Directory.readState(directory)) === undefined) return yield* new WrongDirectory({ reason: "no-space" })
-    return { identity, client: yield* Client.make(identity) }
+    return { identity, client: yield* Client.make(identity, options) }
   }
-).pipe(Effect.withSpan("Sotto.open"))
+)
+
+/** Runs the space of a directory that is in one, until the scope closes: one relay is enough. */
+export const open: Effect.Effect<Sotto["Service"], OpenFailed, Directories | Transport | Scope.Scope> = openWith({})
 
 /**
  * Runs the space of the directory. `create`: makes the device and the space first when the directory is in none;
- * `onCreated` gets the recovery secret, this once.
+ * `onCreated` gets the recovery secret, this once. `quorum`: how many relays must have an entry, 1 unless given.
  */
-export const layer = (options: {
+export const layer = (options: Client.ClientOptions & {
   readonly create?: CreateOptions & { readonly onCreated: (created: Created) => Effect.Effect<void> }
 } = {}): Layer.Layer<Sotto | Client.Client, OpenFailed | LabelRefused, Directories | Transport> =>
   Layer.effectContext(Effect.gen(function*() {
-    const { create: first } = options
+    const { create: first, ...how } = options
     if (first !== undefined && (yield* stateOf) !== "space") yield* first.onCreated(yield* create(first))
-    const sotto = yield* open
+    const sotto = yield* openWith(how)
     return Context.make(Sotto, sotto).pipe(Context.add(Client.Client, sotto.client))
   }))

@@ -44,7 +44,7 @@ export interface RelayStatus {
 }
 
 interface Common {
-  /** Entries of this device that no relay has acknowledged yet. They are saved here. */
+  /** Entries of this device that fewer relays have than are to have them. They are saved here. */
   readonly pending: number
   /** Envelopes that were set aside, waiting ones included. */
   readonly quarantined: number
@@ -53,7 +53,8 @@ interface Common {
 
 /**
  * The whole device: `Offline` (no relay in reach, paused, or none configured), `Connecting`, `Pending` (connected; sending
- * or catching up), `Synced` (everything of this device is stored at a relay, and everything that it has is here), `Failed`.
+ * or catching up), `Synced` (everything of this device is stored at as many relays as it is to be, one unless the device
+ * was opened with another quorum, and everything that a relay has is here), `Failed`.
  */
 export type Status =
   | Common & { readonly _tag: "Offline"; readonly paused: boolean; readonly retryAtMillis: number | null }
@@ -91,6 +92,16 @@ export type ClientEvent =
   | { readonly _tag: "Misbehaved"; readonly relay: RelayKey; readonly failure: Failure }
   /** The relay did not know the space any more. Everything on this device is being sent to it again. */
   | { readonly _tag: "RelayReset"; readonly relay: RelayKey; readonly lastPosition: Position }
+  /** This device and the relay were compared: the relay had `received` envelopes more, and is sent `sent` entries. */
+  | { readonly _tag: "Reconciled"; readonly relay: RelayKey; readonly received: number; readonly sent: number }
+  /** They could not be compared. The relay's log is read all the same. */
+  | { readonly _tag: "NotReconciled"; readonly relay: RelayKey; readonly failure: Failure }
+  /** Another device of the space is connected directly. */
+  | { readonly _tag: "PeerMet"; readonly device: DeviceId }
+  /** This device, which connected, and the other one have what each had. */
+  | { readonly _tag: "PeerReconciled"; readonly device: DeviceId; readonly received: number; readonly sent: number }
+  /** Its connection ended, after so many envelopes. */
+  | { readonly _tag: "PeerLeft"; readonly device: DeviceId; readonly received: number; readonly sent: number }
   /** The relay will not store this entry as it is; it stays on this device. */
   | { readonly _tag: "Refused"; readonly relay: RelayKey; readonly id: EnvelopeId; readonly failure: Failure }
   /**
@@ -111,6 +122,8 @@ export type ClientEvent =
 export interface Facts {
   readonly paused: boolean
   readonly pending: number
+  /** How many of the relays must have an entry. */
+  readonly needed: number
   readonly quarantined: number
   readonly relays: ReadonlyArray<RelayStatus>
   /** This device's own trouble, such as a full disk. */
@@ -122,12 +135,20 @@ const earliest = (relays: ReadonlyArray<RelayStatus>): number | null => {
   return due.length === 0 ? null : Math.min(...due)
 }
 
+/** This device's own trouble; or that so many relays have stopped for good that what is pending cannot be stored. */
+const troubleOf = ({ failure, needed, paused, pending, relays }: Facts): Failure | null => {
+  const stopped = relays.filter(({ phase }) => phase === "stopped")
+  const stuck = pending > 0 && !paused && relays.length - stopped.length < needed
+  return failure ?? (stuck ? stopped.find((relay) => relay.failure !== null)?.failure ?? null : null)
+}
+
 /**
- * The status of a whole device. One relay that works is enough: the trouble of another stands in `relays`. A failure
- * counts when nothing works, or when it keeps this device's entries from being stored anywhere.
+ * The status of a whole device. As many relays as are needed are enough: the trouble of another stands in `relays`. A
+ * failure counts when nothing works, or when it keeps this device's entries from being stored.
  */
 export const make = (facts: Facts): Status => {
-  const { failure, paused, pending, quarantined, relays } = facts
+  const { paused, pending, quarantined, relays } = facts
+  const failure = troubleOf(facts)
   const common = { pending, quarantined, relays }
   if (failure !== null) return { _tag: "Failed", ...common, failure }
   if (paused) return { _tag: "Offline", ...common, paused, retryAtMillis: null }

@@ -4,7 +4,6 @@
  * A WebSocket gives the message borders; the Noise channel above gives secrecy. The simulator's network, a WebSocket
  * and a pair of queues in a test are all `Connection`s.
  */
-import type { RelayAddress } from "@sotto/schema/Pairing"
 import type { NonEmptyReadonlyArray } from "effect/Array"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -43,7 +42,7 @@ export interface Connection {
   readonly remoteAddress: string
 }
 
-/** Opens connections to relays. */
+/** Opens connections to relays and devices. Who answers there is for the channel above to find out. */
 export class Transport extends Context.Service<Transport, {
-  readonly connect: (address: RelayAddress) => Effect.Effect<Connection, RelayUnreachable, Scope.Scope>
+  readonly connect: (to: { readonly url: string }) => Effect.Effect<Connection, RelayUnreachable, Scope.Scope>
 }>()("@sotto/core/Transport") {}

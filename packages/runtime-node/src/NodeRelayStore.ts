@@ -76,7 +76,7 @@ export const make = Effect.fn("NodeRelayStore.make")(function*(
 const makeReads = (
   routes: RouteTable.RouteTable,
   envelopes: EnvelopeTable.EnvelopeTable
-): Pick<Service, "route" | "read"> => {
+): Pick<Service, "route" | "read" | "readAt" | "ids"> => {
   /** A read of a route that must be there. */
   const readFrom = <A>(operation: string, id: RouteId, read: (route: RouteTable.Route) => A) =>
     Effect.flatMap(
@@ -92,7 +92,9 @@ const makeReads = (
     )
   return {
     route: (id) => readFrom("route", id, RouteTable.stateOf),
-    read: (page) => readFrom("read", page.route, (route) => envelopes.read(route, page))
+    read: (page) => readFrom("read", page.route, (route) => envelopes.read(route, page)),
+    readAt: (page) => readFrom("readAt", page.route, (route) => envelopes.readAt(route, page)),
+    ids: (page) => readFrom("ids", page.route, (route) => envelopes.ids(route, page))
   }
 }
 

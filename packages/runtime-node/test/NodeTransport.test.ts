@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Connection, Transport } from "@sotto/core/Transport"
 import * as NodeTransport from "@sotto/runtime-node/NodeTransport"
 import { fromWebSocket, makeLiveness } from "@sotto/runtime-node/WebSocketConnection"
-import { RelayKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,8 +14,7 @@ import { createServer } from "node:http"
 import * as net from "node:net"
 import { WebSocket, WebSocketServer } from "ws"
 
-const key = RelayKey.make(new Uint8Array(32))
-const connect = (url: string) => Transport.use((transport) => transport.connect({ url, key }))
+const connect = (url: string) => Transport.use((transport) => transport.connect({ url }))
 
 const portOf = (server: { address: () => net.AddressInfo | string | null }): number => {
   const address = server.address()

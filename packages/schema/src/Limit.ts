@@ -97,11 +97,11 @@ export const Limit = {
   stallMillis: 60_000,
   /** New routes from one address. */
   routesOpenedPerHour: 60,
-  /** Pushes of one connection that wait for the store. */
+  /** Pushes of one connection that wait for the store, and reconciliations that wait for an answer. */
   pushesInFlightMax: 256,
   /** Their bytes. */
   pushBytesInFlightMax: 8 * 1024 * 1024,
-  /** Bytes of all pushes that wait for the store. */
+  /** Bytes of all of those, over all connections. */
   pushBytesInFlightTotalMax: 256 * 1024 * 1024,
   /** How often a relay looks for what is to be deleted. */
   sweepMillis: 30_000,
@@ -133,6 +133,8 @@ export const Limit = {
   /** A relay address or a ticket, as text. */
   ticketBytesMax: 1024,
   // Client
+  /** Devices that one takes direct connections from at once. */
+  peersMax: 64,
   /** First wait before connecting again; it doubles. */
   reconnectMillisMin: 1000,
   /** Longest wait before connecting again. */
@@ -158,6 +160,12 @@ export const Limit = {
   reconcileMessagesMax: 1024,
   /** Ids that one reconciliation finds on either side before it ends, to be begun again. */
   reconcileDifferencesMax: 1_000_000,
+  /** From when a device has read a relay's log until it first compares itself with it; as much again is drawn. */
+  reconcileFirstMillis: 300_000,
+  /** From one such comparison to the next. */
+  reconcileEveryMillis: 21_600_000,
+  /** Memory of a relay for the sets of ids that it compares, over all routes. */
+  reconcileSetBytesMax: 256 * 1024 * 1024,
   // Passwords
   /** Argon2id memory, least. */
   passwordMemoryKibMin: 19 * 1024,

@@ -2,7 +2,7 @@
  * Ways in which a relay deceives (simulation.md, B1), as data and as views of its storage. It holds its own keys, so it
  * signs whatever it says; what it can not do is open, forge or change what devices sealed and signed.
  */
-import { RelayStore, type StoredEnvelope } from "@sotto/core/relay/RelayStore"
+import { type Page, RelayStore, type StoredEnvelope } from "@sotto/core/relay/RelayStore"
 import { Position } from "@sotto/schema/Id"
 import type { Json } from "@sotto/simulation/Scenario"
 import * as Effect from "effect/Effect"
@@ -102,13 +102,14 @@ export const seenThrough = (
 ): RelayStore["Service"] => {
   const change = kind === "swap" ? swapped(strange) : changes[kind]
   if (change === undefined) return store
+  const seen = (found: Page): Page => ({
+    ...found,
+    more: kind === "truncate" ? false : found.more,
+    envelopes: change(found.envelopes, k)
+  })
   return RelayStore.of({
     ...store,
-    read: (page) =>
-      Effect.map(store.read(page), (found) => ({
-        ...found,
-        more: kind === "truncate" ? false : found.more,
-        envelopes: change(found.envelopes, k)
-      }))
+    read: (page) => Effect.map(store.read(page), seen),
+    readAt: (page) => Effect.map(store.readAt(page), seen)
   })
 }

@@ -134,6 +134,7 @@ export const commands = {
   away,
   wake: simple(1, ({ client }) => client.wake),
   pull: simple(1, ({ client }) => client.pull),
+  reconcile: simple(1, ({ client }) => client.reconcile),
   ack: simple(1, ({ client }) => client.ack),
   flush: simple(1, ({ client }) => client.flush())
 }

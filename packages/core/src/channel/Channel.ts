@@ -15,6 +15,7 @@
  * 3. A channel belongs to the scope that made it; after it, everything fails with `ConnectionClosed`.
  */
 import { concat, equals } from "@sotto/schema/Bytes"
+import type { NoiseKeys } from "@sotto/schema/Device"
 import { Limit } from "@sotto/schema/Limit"
 import type { RelayAddress } from "@sotto/schema/Pairing"
 import type { RelayKeys } from "@sotto/schema/Relay"
@@ -27,10 +28,12 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { Crypto } from "../Crypto.ts"
+import type { DeviceIdentity } from "../Device.ts"
 import type { Connection, ConnectionClosed } from "../Transport.ts"
 import { type ChannelEnd, ChannelFailed, ENDED_HERE, endWith, RelayKeyMismatch } from "./ChannelError.ts"
 import * as Handshake from "./Handshake.ts"
 import type { Established } from "./Noise.ts"
+import type { Role } from "./Pattern.ts"
 import * as Prelude from "./Prelude.ts"
 import * as Record from "./Record.ts"
 import { type RelayIdentity, relayKeyOf } from "./RelayKeyring.ts"
@@ -84,6 +87,33 @@ export const accept: (
     return yield* open(connection, inbox, established)
   }
 )
+
+/**
+ * Either side between two devices (the one that connected begins). `context` is whatever both know before; without it no
+ * handshake comes out. The caller has to ask whose keys `remote` are: the handshake shows only that the other has them.
+ */
+export const meet: (
+  connection: Connection,
+  options: {
+    readonly role: Role
+    readonly identity: Pick<DeviceIdentity, "noiseX25519" | "noiseMlKem">
+    readonly context: Uint8Array
+  }
+) => Effect.Effect<
+  Channel & { readonly remote: NoiseKeys },
+  ConnectionClosed | ChannelFailed,
+  Crypto | Scope.Scope
+> = Effect.fn("Channel.meet")(function*(connection, { context, identity, role }) {
+  const crypto = yield* Crypto
+  const inbox = makeInbox(connection)
+  const { noiseMlKem: mlKem, noiseX25519: x25519 } = identity
+  const handshake = Handshake.peer(crypto, { role, x25519, mlKem, context })
+  const established = yield* withinTotal(takeTurns(connection, inbox, handshake, role))
+  const { remoteStatic } = established
+  if (remoteStatic === undefined) return yield* Effect.die("a handshake that shows no keys")
+  const channel = yield* open(connection, inbox, established)
+  return { ...channel, remote: { x25519: remoteStatic.dh, mlKem: remoteStatic.kem } }
+})
 
 // -- handshake ---------------------------------------------------------------------------------------------------------
 
@@ -204,6 +234,23 @@ const respond = Effect.fnUntraced(function*(
   if (Result.isFailure(read) && !asked) yield* withinStep(connection.send(Prelude.keysAnswer(identity.keys)))
   yield* orChannelFailed(read)
   yield* withinStep(connection.send(yield* orChannelFailed(handshake.write())))
+  return yield* finish(handshake)
+})
+
+/** Messages of the handshake between devices. */
+const PEER_MESSAGES = 4
+
+const takeTurns = Effect.fnUntraced(function*(
+  connection: Connection,
+  inbox: Inbox,
+  handshake: Handshake.Handshake,
+  role: Role
+) {
+  for (let turn = 0; turn < PEER_MESSAGES; turn++) {
+    if ((turn % 2 === 0) === (role === "initiator")) {
+      yield* withinStep(connection.send(yield* orChannelFailed(handshake.write())))
+    } else yield* orChannelFailed(handshake.read(yield* withinStep(inbox.next)))
+  }
   return yield* finish(handshake)
 })
 

@@ -33,8 +33,10 @@ import * as Ledger from "./Ledger.ts"
 import * as Misconduct from "./Misconduct.ts"
 import * as Places from "./Places.ts"
 import * as Presence from "./Presence.ts"
-import * as Pump from "./Pump.ts"
+import * as Quorum from "./Quorum.ts"
 import * as RelayKeeper from "./RelayKeeper.ts"
+import type * as RelaySession from "./RelaySession.ts"
+import type * as RelayTalk from "./RelayTalk.ts"
 
 /** What makes up a presence message, opened and checked. */
 export interface PresenceMessage {
@@ -69,11 +71,17 @@ export interface Relays {
   readonly trustAgain: (relay: RelayKey) => Effect.Effect<void, StoreFailed | KeystoreFailed | UnknownRelay>
 }
 
+/** What comparing with one relay moved, or why it did not come about. */
+export type Comparison =
+  & { readonly relay: RelayKey }
+  & (RelayTalk.Reconciled | { readonly failure: Status.Failure })
+
 /** What the relays do together, as the client offers it. */
 export interface Crew {
   /** Looks at what waits, then connects. */
   readonly start: Effect.Effect<void, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable>
   readonly pull: Effect.Effect<void, NotConnected>
+  readonly reconcile: Effect.Effect<ReadonlyArray<Comparison>>
   readonly settled: Effect.Effect<void>
   readonly acknowledge: Effect.Effect<void>
   readonly flush: (atMost?: Duration.Input) => Effect.Effect<number>
@@ -86,6 +94,8 @@ export interface Crew {
     readonly changes: Stream.Stream<Status.Status>
   }
   readonly events: Stream.Stream<Status.ClientEvent>
+  /** Tells whoever listens to `events`. */
+  readonly tell: (events: ReadonlyArray<Status.ClientEvent>) => Effect.Effect<void>
   readonly relays: Relays
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
@@ -142,12 +152,14 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
         for (const { relay } of journal.books().bookByHex.values()) yield* employ(relay)
       }),
       pull: pull(bridge),
+      reconcile: reconcile(bridge),
       settled: settled(bridge),
       acknowledge: acknowledge(bridge),
       flush: (atMost) => flush(bridge, atMost),
       presence: { publish: (body) => publish(bridge, body), changes: Stream.fromPubSub(heard) },
       status: { current: Effect.sync(() => statusOf(bridge)), changes: changes(bridge) },
       events: Stream.fromPubSub(events),
+      tell: shared.events,
       relays: relays(bridge, employ),
       pause: setPaused(bridge, true),
       resume: setPaused(bridge, false),
@@ -214,11 +226,12 @@ const isAhead = ({ journal }: Bridge): boolean => {
 
 // -- status ------------------------------------------------------------------------------------------------------------
 
-/** Entries that are here and at no relay, as far as this device knows. */
-const pendingOf = ({ journal }: Bridge): number => {
-  const { bookByHex, meta } = journal.books()
-  const counts = [...bookByHex.values()].map((book) => Pump.pendingOf(journal, book))
-  return counts.length === 0 ? meta.ordinal : Math.min(...counts)
+/** Entries that are here and at too few relays, as far as this device knows. */
+const pendingOf = ({ journal: { books, lackedBy, quorum } }: Bridge): number => {
+  const { bookByHex, meta } = books()
+  if (bookByHex.size === 0) return meta.ordinal
+  const offers = [...bookByHex.values()].map(({ mark }) => ({ after: mark.offered, through: mark.offerUntil }))
+  return lackedBy(Quorum.lacking(quorum, bookByHex.size), offers)
 }
 
 const OWN_TROUBLE = new Set(["StoreFailed", "KeystoreFailed", "QuarantineFull"])
@@ -232,6 +245,7 @@ const statusOf = (bridge: Bridge): Status.Status => {
   return Status.make({
     paused: bridge.paused,
     pending: pendingOf(bridge),
+    needed: Quorum.needed(bridge.journal.quorum, all.length),
     quarantined,
     relays: all,
     failure: trouble?.failure ?? null
@@ -278,6 +292,17 @@ const pull = (bridge: Bridge): Effect.Effect<void, NotConnected> =>
 
 /** Undefined when everything that the relay has is here. */
 const pullFrom = (bridge: Bridge, keeper: RelayKeeper.Keeper): Effect.Effect<NotConnected | undefined> =>
+  Effect.match(over(bridge, keeper, ({ sync }) => sync.pipe(Effect.catch(() => Effect.never))), {
+    onFailure: (error) => error,
+    onSuccess: () => undefined
+  })
+
+/** Does something over a relay's connection, once it is live; fails when that comes to an end. */
+const over = <A, E>(
+  bridge: Bridge,
+  keeper: RelayKeeper.Keeper,
+  use: (session: RelaySession.Session) => Effect.Effect<A, E>
+): Effect.Effect<A, E | NotConnected> =>
   Effect.suspend(() => {
     const ended = keeper.ended()
     if (keeper.status().phase !== "live") keeper.wake()
@@ -286,15 +311,25 @@ const pullFrom = (bridge: Bridge, keeper: RelayKeeper.Keeper): Effect.Effect<Not
       const isOver = keeper.ended() > ended || phase === "stopped" || phase === "paused"
       return isOver && phase !== "live" ? new NotConnected({ detail: failure?.message ?? phase }) : undefined
     })
-    const synced = Signal.until(
-      bridge.journal.changed,
-      () => keeper.status().phase === "live" ? keeper.session() : undefined
-    ).pipe(
-      Effect.flatMap((session) => session.sync),
-      Effect.matchEffect({ onFailure: () => Effect.never, onSuccess: () => Effect.undefined })
+    const used = Effect.flatMap(
+      Signal.until(
+        bridge.journal.changed,
+        () => keeper.status().phase === "live" ? keeper.session() : undefined
+      ),
+      use
     )
-    return Effect.raceFirst(synced, lost)
+    return Effect.raceFirst(used, Effect.flatMap(lost, Effect.fail))
   })
+
+/** One relay after the other: what the first brings the next one may need. */
+const reconcile = (bridge: Bridge): Effect.Effect<ReadonlyArray<Comparison>> =>
+  Effect.suspend(() =>
+    Effect.forEach(keepersOf(bridge), (keeper) =>
+      Effect.match(over(bridge, keeper, (session) => session.reconcile), {
+        onFailure: (error): Comparison => ({ relay: keeper.relay, failure: Status.failureOf(error, true) }),
+        onSuccess: (moved): Comparison => ({ relay: keeper.relay, ...moved })
+      }))
+  )
 
 const settled = (bridge: Bridge): Effect.Effect<void> =>
   Effect.suspend(() => {

@@ -12,7 +12,8 @@
  * 3. An envelope that is known changes nothing but where it is known to stand.
  */
 import * as Bytes from "@sotto/schema/Bytes"
-import type { RelayKey } from "@sotto/schema/Id"
+import type { Placed } from "@sotto/schema/Frame"
+import { Position, type RelayKey } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { type QuarantineFull, UnknownRelay } from "../ClientError.ts"
@@ -28,6 +29,7 @@ import * as Judgement from "./Judgement.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Misconduct from "./Misconduct.ts"
 import * as Places from "./Places.ts"
+import { envelopeId } from "./Sealing.ts"
 
 /** What a page came to. */
 export interface Taken {
@@ -57,12 +59,50 @@ export const accept = (
   }))
 
 /**
+ * Takes envelopes in that a relay gave because they were missing here, wherever they stand in its log: they say nothing of
+ * what lies between them.
+ */
+export const acceptFound = (
+  journal: Journal,
+  relay: RelayKey,
+  found: { readonly placed: ReadonlyArray<Placed>; readonly last: boolean }
+) =>
+  journal.update(Effect.fnUntraced(function*(books: Books) {
+    const book = books.bookByHex.get(Bytes.toHex(relay))
+    if (book === undefined) return yield* new UnknownRelay()
+    const arrived = found.placed.map(({ envelope, position }) => ({
+      id: envelopeId(journal.crypto, envelope),
+      position,
+      envelope
+    }))
+    const ids = arrived.map(({ id }) => id)
+    const change = yield* acceptArrival(journal, books, book, { ...NOTHING, arrived }, found.last)
+    return { ...change, value: { ...change.value, ids } }
+  }))
+
+/** Takes envelopes in that another device gave, and has them sent to the relays. */
+export const acceptGiven = (journal: Journal, envelopes: ReadonlyArray<Uint8Array>) =>
+  journal.update(Effect.fnUntraced(function*(books: Books) {
+    const arrived = envelopes.map((envelope) => ({
+      id: envelopeId(journal.crypto, envelope),
+      position: NOWHERE,
+      envelope
+    }))
+    const ids = arrived.map(({ id }) => id)
+    const change = yield* acceptArrival(journal, books, undefined, { ...NOTHING, arrived }, false)
+    return { ...change, value: { ...change.value, ids } }
+  }))
+
+const NOWHERE = Position.make(0)
+
+/**
  * Looks again at everything that waits: after a start, because time has passed, or because no relay is left that could
  * bring what is missing (`last`).
  */
 export const reconsider = (journal: Journal, last: boolean) =>
   journal.update((books: Books) => acceptArrival(journal, books, undefined, NOTHING, last))
 
+const NO_RELAY = Ledger.RelayNumber.make(0)
 const NOTHING = { arrived: [], placed: [], missing: [] }
 
 const misbehaved = (books: Books, error: RelayMisbehaved): Change<Taken> => ({
@@ -85,7 +125,7 @@ const acceptArrival = Effect.fnUntraced(function*(
     candidates,
     seen: new Set(seen.map(({ ordinal }) => ordinal)),
     truncated: last && gapped,
-    everything: book === undefined
+    everything: book === undefined && arrival.arrived.length === 0
   })
   const marked = book === undefined || arrival.mark === undefined
     ? { books: judged.books, writes: [] }
@@ -121,9 +161,10 @@ const sort = Effect.fnUntraced(function*(
   const writes: Array<Write> = []
   for (const { envelope, id, position } of arrived) {
     const known = yield* Ledger.known.get(journal.store, id)
-    if (book === undefined || known?._tag === "Waiting" || known?._tag === "Refused") continue
-    if (known === undefined) candidateByHex.set(Bytes.toHex(id), { id, envelope, relay: book.number, position })
-    else {
+    if (known?._tag === "Waiting" || known?._tag === "Refused") continue
+    if (known === undefined) {
+      candidateByHex.set(Bytes.toHex(id), { id, envelope, relay: book?.number ?? NO_RELAY, position })
+    } else if (book !== undefined) {
       seen.push({ ordinal: known.ordinal, position })
       writes.push(...(yield* Places.learn(journal, before, book, { ordinal: known.ordinal, position })))
     }

@@ -21,10 +21,13 @@ import type { SpaceState } from "../space/SpaceState.ts"
 import { type Store, StoreFailed, type Write } from "../Store.ts"
 import * as Chain from "./Chain.ts"
 import * as ChainLink from "./ChainLink.ts"
+import * as Coverage from "./Coverage.ts"
 import type { Ordinal } from "./Cursor.ts"
 import * as Directory from "./Directory.ts"
+import { IdSet } from "./IdSet.ts"
 import * as Ledger from "./Ledger.ts"
 import type { Reason } from "./Quarantine.ts"
+import type { Quorum } from "./Quorum.ts"
 import * as Receipts from "./Receipts.ts"
 import * as Withdrawals from "./Withdrawals.ts"
 
@@ -66,15 +69,15 @@ export interface Change<A> {
   readonly committed?: () => void
 }
 
-export interface Journal extends Receipts.Receipts {
+export interface Journal extends Receipts.Receipts, Pick<Coverage.Coverage, "unsent" | "lackedBy"> {
   readonly crypto: Crypto["Service"]
   readonly store: Store["Service"]
   readonly keystore: Keystore["Service"]
   readonly identity: DeviceIdentity
+  /** How many relays must have an entry. */
+  readonly quorum: Quorum
   /** The books as they were last known to be durable. */
   readonly books: () => Books
-  /** Ordinals of accepted entries that a relay has not acknowledged, ascending. */
-  readonly unsent: (relay: Ledger.RelayNumber) => ReadonlySet<number>
   /** Raised after every change. */
   readonly changed: Signal.Signal
   readonly update: <A, E>(
@@ -83,6 +86,8 @@ export interface Journal extends Receipts.Receipts {
   /** To be called by `committed` alone. */
   readonly markUnsent: (relay: Ledger.RelayNumber, ordinal: Ordinal) => void
   readonly markSent: (relay: Ledger.RelayNumber, ordinal: Ordinal) => void
+  /** What this device knows, as a set to be reconciled. */
+  readonly ids: IdSet
   /** Tells who keeps what came of entries that some left the log. `tell` is for `committed` alone. */
   readonly withdrawals: Withdrawals.Withdrawals
 }
@@ -92,23 +97,25 @@ export interface Options {
   readonly store: Store["Service"]
   readonly keystore: Keystore["Service"]
   readonly identity: DeviceIdentity
+  /** 1 unless given. */
+  readonly quorum?: Quorum
 }
-
-type UnsentByRelay = Map<number, Set<number>>
-
-const NONE: ReadonlySet<number> = new Set()
 
 /** Opens the books of a directory that has a space. */
 export const open = Effect.fn("Journal.open")(function*(options: Options) {
-  const { crypto, identity, keystore, store } = options
+  const { crypto, identity, keystore, quorum = 1, store } = options
   const permit = yield* Semaphore.make(1)
   const changed = Signal.make()
   let loaded = yield* load(options)
   let stale = false
+  const receipts = Receipts.make(quorum)
+  receipts.inUse(numbersOf(loaded.books))
 
   const reload = Effect.gen(function*() {
     loaded = yield* load(options)
     stale = false
+    journal.ids.drop()
+    receipts.inUse(numbersOf(loaded.books))
     journal.withdrawals.tell("unknown")
   })
 
@@ -120,37 +127,54 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
       stale = true
       if (change.writes.length > 0) yield* store.commit(change.writes)
       stale = false
+      const before = loaded.books
       loaded = { ...loaded, books: change.books }
+      journal.ids.follow(change.writes)
+      if (relaysDiffer(before, change.books)) {
+        const numbers = numbersOf(change.books)
+        loaded.coverage.keep(numbers)
+        receipts.inUse(numbers)
+      }
       change.committed?.()
       changed.raise()
       return change.value
     })
 
   const journal: Journal = {
-    ...Receipts.make(),
+    ...receipts,
     crypto,
     store,
     keystore,
     identity,
+    quorum,
     changed,
+    ids: new IdSet(),
     withdrawals: Withdrawals.make(),
     books: () => loaded.books,
-    unsent: (relay) => loaded.unsent.get(relay) ?? NONE,
+    unsent: (relay) => loaded.coverage.unsent(relay),
+    lackedBy: (atLeast, offers) => loaded.coverage.lackedBy(atLeast, offers),
     update: (change) =>
       Effect.suspend(() => stale ? reload : Effect.void).pipe(
         Effect.andThen(Effect.suspend(() => change(loaded.books))),
         Effect.flatMap((made) => Effect.uninterruptible(Effect.tapError(commit(made), () => lookAgain))),
         (change) => permit.withPermit(change)
       ),
-    markUnsent: (relay, ordinal) => {
-      loaded.unsent.set(relay, (loaded.unsent.get(relay) ?? new Set()).add(ordinal))
-    },
-    markSent: (relay, ordinal) => {
-      loaded.unsent.get(relay)?.delete(ordinal)
-    }
+    markUnsent: (relay, ordinal) => loaded.coverage.markUnsent(relay, ordinal),
+    markSent: (relay, ordinal) => loaded.coverage.markSent(relay, ordinal)
   }
   return journal
 })
+
+/** Numbers of the relays in use. */
+export const numbersOf = ({ bookByHex }: Books): ReadonlySet<number> =>
+  new Set([...bookByHex.values()].map(({ number }) => number))
+
+const relaysDiffer = (before: Books, after: Books): boolean => {
+  if (before.bookByHex === after.bookByHex) return false
+  const numbers = numbersOf(before)
+  return numbers.size !== after.bookByHex.size ||
+    [...after.bookByHex.values()].some(({ number }) => !numbers.has(number))
+}
 
 // -- reading everything back -------------------------------------------------------------------------------------------
 
@@ -198,7 +222,7 @@ const damaged = (detail: string) => new StoreFailed({ reason: "corrupt", operati
 
 interface Loaded {
   readonly books: Books
-  readonly unsent: UnsentByRelay
+  readonly coverage: Coverage.Coverage
 }
 
 const load = Effect.fnUntraced(function*(options: Options) {
@@ -208,13 +232,13 @@ const load = Effect.fnUntraced(function*(options: Options) {
   if (state === undefined || meta === undefined) return yield* damaged("no space")
   if (meta.version !== Ledger.LAYOUT_VERSION) return yield* damaged(`layout ${meta.version}`)
   const bookByHex = new Map<string, Book>()
-  const unsent: UnsentByRelay = new Map()
+  const unsent: Array<readonly [Ledger.RelayNumber, ReadonlyArray<number>]> = []
   for (const { key: number, row } of yield* scanAll(store, Ledger.relay)) {
     const mark = yield* Ledger.mark.get(store, number)
     if (mark === undefined) return yield* damaged("a relay without its mark")
     bookByHex.set(Bytes.toHex(row.address.key), { number, relay: row.address.key, row, mark })
     const rows = yield* scanAll(store, Ledger.outbox, Ledger.withinRelay(number))
-    unsent.set(number, new Set(rows.map(({ key }) => key.ordinal)))
+    unsent.push([number, rows.map(({ key }) => key.ordinal)])
   }
   const deferred = (yield* scanAll(store, Ledger.deferred)).map(({ row }) => row)
   const refused = yield* collect(store, Ledger.refused, {
@@ -237,7 +261,7 @@ const load = Effect.fnUntraced(function*(options: Options) {
     deferred,
     refused: oldestFirst.map(({ id }) => id)
   }
-  const loaded: Loaded = { books, unsent }
+  const loaded: Loaded = { books, coverage: Coverage.make(unsent) }
   return loaded
 })
 

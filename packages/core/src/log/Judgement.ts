@@ -27,7 +27,7 @@ import { isWaiting, type Reason } from "./Quarantine.ts"
 import * as Restore from "./Restore.ts"
 import * as Sealing from "./Sealing.ts"
 
-/** An envelope to be judged, and where it came from. */
+/** An envelope to be judged, and where it came from; `relay` and `position` are 0 when another device gave it. */
 export interface Candidate {
   readonly id: EnvelopeId
   readonly envelope: Uint8Array
@@ -204,6 +204,7 @@ class Record {
   readonly writes: Array<Write> = []
   readonly events: Array<ClientEvent> = []
   readonly refused: Array<EnvelopeId> = []
+  readonly unsent: Array<Ordinal> = []
   readonly waitingByHex: Map<string, Aside>
   chains: Chain.Chains
   hlc: Hlc.Hlc
@@ -239,6 +240,15 @@ class Record {
     this.writes.push(Ledger.entry.put(this.ordinal, { relay, position, envelope }))
     this.writes.push(Ledger.known.put(id, { _tag: "Accepted", ordinal: this.ordinal }))
     this.takeOut(id)
+    if (relay === 0) this.passOn(id)
+  }
+
+  /** What no relay brought is sent to all of them. */
+  passOn(id: EnvelopeId): void {
+    for (const { number } of this.before.bookByHex.values()) {
+      this.writes.push(Ledger.outbox.put({ relay: number, ordinal: this.ordinal }, id))
+    }
+    this.unsent.push(this.ordinal)
   }
 
   /** What is not accepted and was not waiting already; what was keeps its row. */
@@ -348,6 +358,7 @@ const record = Effect.fnUntraced(function*(
   const { events, writes } = record
   const withdrawn = [...hearing.retracted, ...takenBack].map(({ ordinal }) => ordinal)
   const committed = () => {
+    for (const { number } of before.bookByHex.values()) for (const one of record.unsent) journal.markUnsent(number, one)
     reissued.committed()
     journal.withdrawals.tell(withdrawn)
   }

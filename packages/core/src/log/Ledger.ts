@@ -274,7 +274,17 @@ export const place = makeTable({
   codec: Codec.make(PlaceRow, "PlaceRow"),
   ...byOrdinal
 })
-export const known = makeTable({ name: "known", table: TABLE.known, codec: Codec.make(KnownRow, "KnownRow"), ...byId })
+const knownCodec = Codec.make(KnownRow, "KnownRow")
+export const known = makeTable({ name: "known", table: TABLE.known, codec: knownCodec, ...byId })
+/** What a write says of an envelope in `known` (null: its row is removed); undefined for a row of another table. */
+export const knownIn = (write: Write): { readonly id: EnvelopeId; readonly row: KnownRow | null } | undefined => {
+  if (write.key[0] !== TABLE.known) return undefined
+  const row = write.value === undefined ? undefined : knownCodec.decode(write.value)
+  return {
+    id: EnvelopeId.make(write.key.slice(1)),
+    row: row === undefined || Result.isFailure(row) ? null : row.success
+  }
+}
 export const placed = makeTable({
   name: "placed",
   table: TABLE.placed,

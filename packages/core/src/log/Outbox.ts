@@ -36,6 +36,7 @@ import * as Directory from "./Directory.ts"
 import type { Books, Change, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
 import * as MemberLog from "./MemberLog.ts"
+import * as Quorum from "./Quorum.ts"
 
 /** Pushes that may stand in line. */
 const QUEUED_MAX = 4096
@@ -76,7 +77,10 @@ export interface Receipt {
   readonly hlc: Hlc
   /** Place of the first of the pushed operations among the entry's: several pushes may share an entry. */
   readonly index: number
-  /** Waits until one relay has it durably; answers where. It may be asked for any number of times. */
+  /**
+   * Waits until as many relays have it durably as the device's quorum asks for, one unless set; answers where the first
+   * of them has it. It may be asked for any number of times.
+   */
   readonly stored: Effect.Effect<Cursor, Closed>
 }
 
@@ -238,11 +242,12 @@ const append = Effect.fnUntraced(function*(
 
 const NO_PLACE = { relay: Ledger.RelayNumber.make(0), position: Position.make(0) }
 
-/** Entries that no relay in use has. Without a relay there is nowhere to send them, and no bound. */
-const pendingOf = ({ unsent }: Journal, { bookByHex }: Books): number => {
-  const counts = [...bookByHex.values()].map(({ number }) => unsent(number).size)
-  return counts.length === 0 ? 0 : Math.min(...counts)
-}
+/**
+ * Entries in the outboxes that too few relays have. Without a relay there is nowhere to send them, and no bound; nor is
+ * there one for what a new relay is offered, which was here before.
+ */
+const pendingOf = ({ lackedBy, quorum }: Journal, { bookByHex }: Books): number =>
+  bookByHex.size === 0 ? 0 : lackedBy(Quorum.lacking(quorum, bookByHex.size), [])
 
 const receipts = (
   journal: Journal,

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type { KeystoreFailed } from "../Keystore.ts"
 import type { StoreFailed, Write } from "../Store.ts"
 import type { Ordinal } from "./Cursor.ts"
-import type { Book, Books, Journal } from "./Journal.ts"
+import { type Book, type Books, type Journal, numbersOf } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
 import type { RelayNumber } from "./Ledger.ts"
 
@@ -30,20 +30,20 @@ export const learn = Effect.fnUntraced(function*(
   const writes: Array<Write> = unsent(number).has(ordinal) ? [Ledger.outbox.remove({ relay: number, ordinal })] : []
   if (places.some(({ relay }) => relay === number)) return writes
   if ((from ?? (yield* Ledger.entry.get(store, ordinal))?.relay) === number) return writes
-  const current = new Set<number>([...books.bookByHex.values()].map((book) => book.number))
+  const current = numbersOf(books)
   const kept = places.filter(({ relay }) => current.has(relay))
   writes.push(Ledger.place.put(ordinal, [...kept, { relay: number, position }]))
   return writes
 })
 
-/** To be done once those rows are durable: the entry is sent, and whoever waited for that hears where it is. */
+/** To be done once those rows are durable: the entry is sent, and whoever waits for it hears where it is. */
 export const learned = (
   { markSent, stored }: Pick<Journal, "markSent" | "stored">,
   { number, relay }: Book,
   { ordinal, position }: Known
 ): void => {
   markSent(number, ordinal)
-  stored(ordinal, { relay, position })
+  stored(ordinal, number, { relay, position })
 }
 
 const SWEEP_ROWS = 512
@@ -52,8 +52,9 @@ const SWEEP_ROWS = 512
 export const sweep = Effect.fnUntraced(function*(
   journal: Pick<Journal, "books" | "store" | "update">
 ): Effect.fn.Return<void, StoreFailed | KeystoreFailed> {
-  const { bookByHex, meta } = journal.books()
-  const current = new Set<number>([...bookByHex.values()].map(({ number }) => number))
+  const books = journal.books()
+  const { meta } = books
+  const current = numbersOf(books)
   for (let number = 1; number <= meta.relays; number++) {
     if (current.has(number)) continue
     const within = Ledger.withinRelay(Ledger.RelayNumber.make(number))

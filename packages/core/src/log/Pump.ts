@@ -26,6 +26,7 @@ import type { Book, Books, Change, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Misconduct from "./Misconduct.ts"
 import * as Places from "./Places.ts"
+import { envelopeId } from "./Sealing.ts"
 
 /** An entry to be sent. */
 export interface Item {
@@ -167,7 +168,7 @@ export const acknowledged = (
     if (book === undefined || subject === undefined || book.number !== load.number) {
       return Effect.fail(new UnknownRelay())
     }
-    if (answer === null) return Effect.succeed(moved(books, book, load.offer, book.mark))
+    if (answer === null) return Effect.succeed(moved(journal, books, book, load, book.mark))
     const checked = Arrival.checkHead(journal.crypto, subject, book.mark, answer.head)
     return Result.isFailure(checked)
       ? Effect.succeed({ ...Misconduct.record(books, checked.failure), value: checked.failure })
@@ -178,13 +179,13 @@ const noteAnswer = Effect.fnUntraced(function*(
   journal: Journal,
   books: Books,
   book: Book,
-  { items, offer }: Load,
+  load: Load,
   { head, positions }: Answer
 ): Effect.fn.Return<Change<undefined>, StoreFailed> {
   const known: Array<Places.Known> = []
   const writes: Array<Write> = []
   let stored: number = book.mark.stored
-  for (const [at, { from, ordinal }] of items.entries()) {
+  for (const [at, { from, ordinal }] of load.items.entries()) {
     const position = positions[at]
     if (position === undefined) continue
     const place = { ordinal, position, from }
@@ -192,19 +193,38 @@ const noteAnswer = Effect.fnUntraced(function*(
     writes.push(...(yield* Places.learn(journal, books, book, place)))
     stored = Math.max(stored, position)
   }
-  const change = moved(books, book, offer, { ...book.mark, head, stored: Position.make(stored) })
+  const change = moved(journal, books, book, load, { ...book.mark, head, stored: Position.make(stored) })
   const committed = () => {
+    change.committed()
     for (const place of known) Places.learned(journal, book, place)
   }
   return { ...change, writes: [...writes, ...change.writes], committed }
 })
 
-/** The books with the relay's mark, and what it was offered, moved on. */
-const moved = (books: Books, book: Book, offer: Ordinal | null, before: Ledger.MarkRow): Change<undefined> => {
+/**
+ * The books with the relay's mark, and what it was offered, moved on. What it was offered and is too large for it goes
+ * into its outbox: the relay does not have it, and may grant more another time.
+ */
+const moved = (
+  { crypto, markUnsent }: Journal,
+  books: Books,
+  book: Book,
+  { offer, tooLarge }: Load,
+  before: Ledger.MarkRow
+) => {
   const mark = { ...before, offered: offer ?? before.offered }
+  const left = offer === null ? [] : tooLarge
   return {
     books: { ...books, bookByHex: new Map(books.bookByHex).set(Bytes.toHex(book.relay), { ...book, mark }) },
-    writes: [Ledger.mark.put(book.number, mark)],
-    value: undefined
+    writes: [
+      Ledger.mark.put(book.number, mark),
+      ...left.map(({ envelope, ordinal }) =>
+        Ledger.outbox.put({ relay: book.number, ordinal }, envelopeId(crypto, envelope))
+      )
+    ],
+    value: undefined,
+    committed: () => {
+      for (const { ordinal } of left) markUnsent(book.number, ordinal)
+    }
   }
 }

@@ -3,10 +3,11 @@
  * that says why: a relay is left for no reason only by interrupting.
  *
  * ```
- *   dial ─ attach ─ subscribe ┬─ read: deliveries ─▶ Inbox.accept, then credit;  acknowledgements ─▶ pump
- *                             ├─ pump: outbox ─▶ Push
- *                             ├─ acknowledge: how far this device is, at most every two seconds
- *                             └─ keep alive: a ping when nothing came for a while
+ *   dial ─ attach ┬─ read: deliveries ─▶ Inbox.accept, then credit;  acknowledgements ─▶ pump
+ *                 ├─ follow: compare, where that is shorter; subscribe; compare again now and then
+ *                 ├─ pump: outbox ─▶ Push
+ *                 ├─ acknowledge: how far this device is, at most every two seconds
+ *                 └─ keep alive: a ping when nothing came for a while
  * ```
  *
  * 1. Credit is given back when a page is durable: a relay is never ahead of this device's disk by more than the credit.
@@ -36,10 +37,12 @@ import { type ClientEvent, failureOf } from "../Status.ts"
 import type { StoreFailed } from "../Store.ts"
 import type { ConnectionClosed, Transport } from "../Transport.ts"
 import * as Attach from "./Attach.ts"
+import * as Comparing from "./Comparing.ts"
 import type { RelayMisbehaved } from "./Evidence.ts"
 import * as Inbox from "./Inbox.ts"
 import type { Book, Journal } from "./Journal.ts"
 import * as Pump from "./Pump.ts"
+import { type CompareFailed, type Reconciled, RelayTalk } from "./RelayTalk.ts"
 import { envelopeId } from "./Sealing.ts"
 
 /** Everything that a session ends with. */
@@ -82,6 +85,8 @@ export interface Session {
   readonly acknowledge: Effect.Effect<void, RelayError | CallError>
   /** Asks the relay where its log stands, and waits until everything up to there is here. */
   readonly sync: Effect.Effect<void, RelayError | CallError | UnknownRelay>
+  /** Compares this device with the relay, so that afterwards each has what the other had. */
+  readonly reconcile: Effect.Effect<Reconciled, CompareFailed>
 }
 
 type Answer = Extract<RelayFrame, { readonly _tag: "Pushed" }>
@@ -102,6 +107,11 @@ interface Live {
   readonly changed: Signal.Signal
   readonly pushes: Map<number, Pushing>
   readonly questions: Map<number, Deferred.Deferred<Head, RelayError>>
+  readonly talk: RelayTalk
+  /** Those who want to compare. */
+  readonly asking: Array<Deferred.Deferred<Reconciled, CompareFailed>>
+  /** The relay's log is on its way. */
+  subscribed: boolean
   request: number
   /** Bytes that were delivered and not given back. */
   owedBytes: number
@@ -131,39 +141,45 @@ export const run: (
       orElse: () => Effect.fail(new RelaySilent({ millis: ATTACH_MILLIS }))
     })
     yield* listener.events(attachment.events)
-    const live: Live = {
-      journal,
-      relay,
-      line,
-      listener,
-      attachment,
-      changed: Signal.make(),
-      pushes: new Map(),
-      questions: new Map(),
-      request: 0,
-      owedBytes: 0,
-      heard: 0,
-      caughtUp: false,
-      acknowledged: 0
-    }
+    const live = start({ journal, relay, line, listener, attachment })
     yield* listener.attached({
       publish: (envelope) => send(live, { _tag: "Publish", handle: handleOf(live), envelope }),
       acknowledge: acknowledge(live),
-      sync: sync(live)
+      sync: sync(live),
+      reconcile: reconcile(live)
     }, attachment.writable)
-    const { mark } = yield* bookOf(journal, relay)
-    yield* send(live, {
-      _tag: "Subscribe",
-      handle: handleOf(live),
-      request: ++live.request,
-      after: mark.cursor,
-      lanes: [],
-      creditBytes: Limit.streamCreditBytes
-    })
-    yield* checkCaughtUp(live, attachment.attached.head)
-    return yield* Effect.raceAllFirst([read(live), pump(live), acknowledging(live), keepAlive(live)])
+    return yield* Effect.raceAllFirst([read(live), follow(live), pump(live), acknowledging(live), keepAlive(live)])
   }
 )
+
+const start = (
+  made: Pick<Live, "journal" | "relay" | "line" | "listener" | "attachment">
+): Live => {
+  const { attachment, journal, listener: { events, last }, relay } = made
+  const live: Live = {
+    ...made,
+    changed: Signal.make(),
+    pushes: new Map(),
+    questions: new Map(),
+    talk: new RelayTalk({
+      journal,
+      relay,
+      handle: attachment.attached.handle,
+      number: () => ++live.request,
+      send: (frame) => send(live, frame),
+      events,
+      last
+    }),
+    asking: [],
+    subscribed: false,
+    request: 0,
+    owedBytes: 0,
+    heard: 0,
+    caughtUp: false,
+    acknowledged: 0
+  }
+  return live
+}
 
 const bookOf = (journal: Journal, relay: RelayKey): Effect.Effect<Book, UnknownRelay> =>
   Effect.suspend(() => {
@@ -214,14 +230,16 @@ const dispatch = (
       return live.listener.presence(frame.envelope)
     case "Pong":
       return Effect.void
+    case "Reconciled":
+      return live.talk.take(frame)
     case "Page":
-      return answered(live.questions, frame.request, (waiting) => Deferred.succeed(waiting, frame.head))
+      return live.talk.awaits(frame.request)
+        ? live.talk.take(frame)
+        : answered(live.questions, frame.request, (waiting) => Deferred.succeed(waiting, frame.head))
     case "Refused":
       return refused(live, frame)
     case "GoAway":
       return Effect.fail(new ShuttingDown({ retryAfterMillis: frame.retryAfterMillis }))
-    case "Reconciled":
-      return Effect.fail(invalid("an answer to nothing"))
     case "EpochChanged":
       return Effect.flatMap(epochMoved(live, frame.epoch), Effect.fail)
   }
@@ -272,6 +290,7 @@ const refused = (
   const refuse = <A>(waiting: Deferred.Deferred<A, RelayError>) => Deferred.fail(waiting, error.success)
   if (live.pushes.has(request)) return answered(live.pushes, request, ({ done }) => refuse(done))
   if (live.questions.has(request)) return answered(live.questions, request, refuse)
+  if (live.talk.awaits(request)) return live.talk.refuse(error.success)
   return request === 0 && handle !== 0 ? Effect.void : Effect.fail(error.success)
 }
 
@@ -298,6 +317,51 @@ const take = Effect.fnUntraced(function*(
   live.changed.raise()
 })
 
+// -- comparing and following -------------------------------------------------------------------------------------------
+
+/** Compares where that is shorter, then has the log come, then compares now and then. */
+const follow = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, SessionEnded> {
+  const { attachment: { attached, writable }, journal, relay } = live
+  const { head } = attached
+  const facts = Comparing.factsOf(journal.books(), yield* bookOf(journal, relay))
+  if (writable && Comparing.isShorter(facts, head.body.position)) yield* compare(live)
+  const { mark } = yield* bookOf(journal, relay)
+  const request = ++live.request
+  const creditBytes = Limit.streamCreditBytes
+  yield* send(live, { _tag: "Subscribe", handle: handleOf(live), request, after: mark.cursor, lanes: [], creditBytes })
+  live.subscribed = true
+  live.changed.raise()
+  yield* checkCaughtUp(live, head)
+  yield* Signal.until(live.changed, () => live.caughtUp ? true : undefined)
+  for (let count = 0;; count++) {
+    const asked = Signal.until(live.changed, () => live.asking.length > 0 ? true : undefined)
+    yield* Effect.timeoutOption(asked, yield* Comparing.pauseMillis(count))
+    if (writable || live.asking.length > 0) yield* compare(live)
+  }
+})
+
+/** Compares, and tells whoever asked. A comparison that leads nowhere is told of; the log goes on without it. */
+const compare = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<void, SessionEnded> {
+  const { listener: { events }, relay, talk } = live
+  const ended = yield* Effect.exit(talk.compare())
+  for (const one of live.asking.splice(0)) Deferred.doneUnsafe(one, ended)
+  const result = yield* Effect.result(ended)
+  if (Result.isSuccess(result)) {
+    const { received, sent } = result.success
+    if (received + sent > 0) yield* events([{ _tag: "Reconciled", relay, received, sent }])
+  } else if (Comparing.isPassing(result.failure)) {
+    yield* events([{ _tag: "NotReconciled", relay, failure: failureOf(result.failure, true) }])
+  } else return yield* result.failure
+})
+
+const reconcile = (live: Live): Effect.Effect<Reconciled, CompareFailed> =>
+  Effect.suspend(() => {
+    const done = Deferred.makeUnsafe<Reconciled, CompareFailed>()
+    live.asking.push(done)
+    live.changed.raise()
+    return Deferred.await(done)
+  })
+
 const checkCaughtUp = Effect.fnUntraced(function*(live: Live, head: Head) {
   const { mark } = yield* bookOf(live.journal, live.relay)
   if (mark.cursor < head.body.position || live.caughtUp) return
@@ -315,6 +379,8 @@ const pump = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, Se
   const { attachment, journal, listener, relay } = live
   const skipped = new Set<number>()
   if (!attachment.writable) return yield* Effect.never
+  // What it is to be sent may be known only after it was compared with.
+  yield* Signal.until(live.changed, () => live.subscribed ? true : undefined)
   if (listener.readFirst()) yield* Signal.until(live.changed, () => live.caughtUp ? true : undefined)
   while (true) {
     const seen = journal.changed.version()

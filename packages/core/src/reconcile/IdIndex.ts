@@ -40,6 +40,10 @@ export const make = (expected = 0): IdIndex => {
   return { pages: [], slots: new Uint32Array(2 ** slotBits), slotBits, rows: 0, count: 0 }
 }
 
+/** Bytes of memory that it takes. */
+export const memoryBytes = ({ pages, slots }: IdIndex): number =>
+  slots.byteLength + pages.length * PAGE_ROWS * ROW_WORDS * Uint32Array.BYTES_PER_ELEMENT
+
 const EMPTY_PAGE = new Uint32Array(0)
 const pageOf = (index: IdIndex, row: number): Uint32Array => index.pages[row >>> PAGE_BITS] ?? EMPTY_PAGE
 const startOf = (row: number): number => (row & (PAGE_ROWS - 1)) * ROW_WORDS
@@ -86,6 +90,10 @@ const slotOf = (index: IdIndex, high: number, low: number, words: Uint32Array): 
 /** Whether the id is there. */
 export const has = (index: IdIndex, high: number, low: number, words: Uint32Array): boolean =>
   slotOf(index, high, low, words) >= 0
+
+/** The row of the id, or −1. */
+export const rowOf = (index: IdIndex, high: number, low: number, words: Uint32Array): number =>
+  rowAt(index.slots[slotOf(index, high, low, words)] ?? 0)
 
 const rowsWhere = (index: IdIndex, high: number, isWanted: (entry: number) => boolean): ReadonlyArray<number> => {
   const mask = index.slots.length - 1

@@ -40,6 +40,11 @@ const levelOf = (bits: number): Level => ({
 /** An empty tree of 2^bits leaves. */
 export const make = (bits: number): RangeTree => ({ ...levelOf(bits), upper: levelOf(bits - UPPER_BITS) })
 
+const sizeOf = ({ counts, sums }: Level): number => counts.byteLength + sums.byteLength
+
+/** Bytes of memory that it takes. */
+export const memoryBytes = (tree: RangeTree): number => sizeOf(tree) + sizeOf(tree.upper)
+
 /** What an id adds to a sum: its first 48 bits, little endian. */
 export const valueOf = (words: Uint32Array, at: number): number =>
   (words[at] ?? 0) + ((words[at + 1] ?? 0) & 0xffff) * 0x1_0000_0000

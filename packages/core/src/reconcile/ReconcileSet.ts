@@ -91,6 +91,16 @@ export const has = (replica: Replica, id: Uint8Array): boolean => {
   return replica.indexes.some((index) => IdIndex.has(index, high, low, words))
 }
 
+/** Where the id stands in the order of insertion, from 0, as long as none was removed; −1 when it is not there. */
+export const rowOf = (set: ReconcileSet, id: Uint8Array): number => {
+  const [high, low] = shortOf(set, id)
+  return IdIndex.rowOf(set.index, high, low, words)
+}
+
+/** Bytes of memory that the set takes. */
+export const memoryBytes = ({ index, sketch }: ReconcileSet): number =>
+  IdIndex.memoryBytes(index) + Sketch.memoryBytes(sketch)
+
 /** Adds an id of 32 bytes; false when it was there. About 6 µs, 1 µs with `sumLater`. */
 export const insert = (set: ReconcileSet, id: Uint8Array): boolean => {
   read(set, id)

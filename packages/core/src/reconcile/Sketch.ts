@@ -51,6 +51,10 @@ export const scaleFor = (count: number): number => {
 /** Whether there are too few cells for what is counted. */
 export const isOutgrown = ({ count, scale }: Sketch): boolean => count > IDS_PER_CELL << scale && scale < SCALE_MAX
 
+/** Bytes of memory that it takes. */
+export const memoryBytes = ({ cells, counters, sum, tree }: Sketch): number =>
+  cells.byteLength + counters.byteLength + sum.byteLength + RangeTree.memoryBytes(tree)
+
 /** Counts an id in (`sign` 1) or out (−1), but for the sum behind the root. */
 export const count = (sketch: Sketch, high: number, low: number, value: number, sign: 1 | -1): void => {
   sketch.count += sign

@@ -12,6 +12,7 @@ import type { Mailboxes } from "./Mailbox.ts"
 import type { RelayMetrics } from "./RelayMetrics.ts"
 import type { RelayOptions } from "./RelayOptions.ts"
 import { type RelayStore, RelayStoreFailed } from "./RelayStore.ts"
+import type { Replicas } from "./Replicas.ts"
 
 export interface Engine {
   readonly crypto: Crypto["Service"]
@@ -23,6 +24,7 @@ export interface Engine {
   readonly signer: HeadSigner
   readonly metrics: RelayMetrics
   readonly mailboxes: Mailboxes
+  readonly replicas: Replicas
   /** Names this relay in its hints. */
   readonly origin: string
   /** Routes that somebody is attached to, by the hex of their id. */

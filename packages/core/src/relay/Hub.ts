@@ -11,8 +11,9 @@ import * as Bytes from "@sotto/schema/Bytes"
 import { PLANE, type RelayFrame, relayFrameCodec } from "@sotto/schema/Frame"
 import type { Head } from "@sotto/schema/Head"
 import { type Epoch, type Lane, Position, type RouteId } from "@sotto/schema/Id"
-import { type RelayError, toRefusal, type UnknownRoute } from "@sotto/schema/RelayError"
+import { type RelayError, toRefusal, Unauthorized, type UnknownRoute } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
+import type * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import { type Engine, now } from "./Engine.ts"
 import type { HeadCache, LogState } from "./HeadSigner.ts"
@@ -32,6 +33,22 @@ export interface Subscription {
   caughtUp: boolean
 }
 
+/** A reconciliation that was begun on a handle: which set it is about, and what is remembered between two requests. */
+export interface Conversation {
+  readonly key: Uint8Array
+  readonly keyEpoch: number
+  /** Empty = all. */
+  readonly lanes: ReadonlyArray<Lane>
+  /** Requests that were answered. */
+  messages: number
+  /** The last answer listed all ids up to here. */
+  listedThrough: Position | undefined
+  /** A request is under way. */
+  busy: boolean
+  /** What a request waits for while its connection has no room. */
+  readonly room: Latch.Latch
+}
+
 /** A route attached on one connection. */
 export interface Handle {
   readonly number: number
@@ -45,6 +62,7 @@ export interface Handle {
   /** The end of its epoch, once it is over. */
   ended: PastEpoch | undefined
   subscription: Subscription | undefined
+  conversation: Conversation | undefined
 }
 
 /** A push that is stored and whose answer waits for the next head. */
@@ -166,10 +184,18 @@ export const wake = (engine: Engine, hub: Hub): void => {
   Queue.offerUnsafe(engine.work, hub)
 }
 
+/** Another reconciliation in place of the one before, whose request ends by itself when it finds out. */
+export const converse = (handle: Handle, conversation: Conversation | undefined): void => {
+  const before = handle.conversation
+  handle.conversation = conversation
+  before?.room.openUnsafe()
+}
+
 /** Lets go of a handle. */
 export const detach = (engine: Engine, handle: Handle): void => {
   const { hub } = handle
   handle.subscription = undefined
+  converse(handle, undefined)
   hub.handles.delete(handle)
   closeIfIdle(engine, hub)
 }
@@ -223,6 +249,10 @@ export const headFor = (engine: Engine, handle: Handle): Head => {
   const lowest = Position.make(Math.min(hub.head.lowest, ended.position + 1))
   return engine.signer.sign(hub.route, { position: ended.position, chain: ended.chain, lowest }, ended.millis)
 }
+
+/** Why a handle may not read at all; undefined when it may. */
+export const mayRead = (handle: Handle): Unauthorized | undefined =>
+  handle.read ? undefined : new Unauthorized({ detail: "this handle was attached without the read capability" })
 
 /** Up to where a handle may read. */
 export const goalOf = (handle: Handle): Position => handle.ended?.position ?? handle.hub.head.position

@@ -6,22 +6,25 @@
  * Every operation is one synchronous step, so each is a transaction of its own.
  */
 import * as Bytes from "@sotto/schema/Bytes"
-import { type Lane, Position, type RouteId } from "@sotto/schema/Id"
+import { EnvelopeId, type Lane, Position, type RouteId } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import * as Proof from "@sotto/schema/Proof"
 import { QuotaExceeded, UnknownRoute } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Crypto } from "../Crypto.ts"
+import { fromHex } from "../internal/hex.ts"
 import {
   type Appended,
+  type IdPage,
   type Incoming,
   type Page,
   type PastEpoch,
   RelayStore,
   type RouteState,
   type Stored,
-  type StoredEnvelope
+  type StoredEnvelope,
+  type StoredId
 } from "./RelayStore.ts"
 
 interface Row {
@@ -114,31 +117,53 @@ const append = (
   return { stored, position, chain: chain.slice(), lowest: route.state.lowest }
 }
 
-const read = (
-  route: Route,
-  page: {
-    readonly after: Position
-    readonly lanes: ReadonlyArray<Lane>
-    readonly limit: number
-    readonly bytesMax: number
+type Service = RelayStore["Service"]
+
+/** The rows after a position that are in one of the lanes, in their order. No lanes = all. */
+function* rowsAfter(route: Route, after: number, lanes: ReadonlyArray<Lane>): Generator<Row> {
+  const hexes = lanes.length === 0 ? undefined : new Set(lanes.map(Bytes.toHex))
+  for (let at = Math.max(after + 1, route.state.lowest); at <= route.state.position; at++) {
+    const row = route.rowByPosition.get(at)
+    if (row !== undefined && hexes?.has(row.laneHex) !== false) yield row
   }
-): Page => {
-  const { chain, lowest, position } = route.state
-  const lanes = page.lanes.length === 0 ? undefined : new Set(page.lanes.map(Bytes.toHex))
+}
+
+/** The rows at these positions that are there. */
+function* rowsAt(route: Route, positions: ReadonlyArray<Position>): Generator<Row> {
+  for (const at of positions) {
+    const row = route.rowByPosition.get(at)
+    if (row !== undefined) yield row
+  }
+}
+
+const pageOf = ({ state }: Route, rows: Iterable<Row>, limit: number, bytesMax: number): Page => {
   const envelopes: Array<StoredEnvelope> = []
   let bytes = 0
   let more = false
-  for (let at = Math.max(page.after + 1, lowest); at <= position; at++) {
-    const row = route.rowByPosition.get(at)
-    if (row === undefined || lanes?.has(row.laneHex) === false) continue
+  for (const row of rows) {
     bytes += row.bytes.length
-    if (envelopes.length >= page.limit || (envelopes.length > 0 && bytes > page.bytesMax)) {
+    if (envelopes.length >= limit || (envelopes.length > 0 && bytes > bytesMax)) {
       more = true
       break
     }
     envelopes.push({ position: row.position, bytes: row.bytes.slice() })
   }
+  const { chain, lowest, position } = state
   return { envelopes, more, position, chain: chain.slice(), lowest }
+}
+
+const idsOf = (route: Route, { after, lanes, limit }: Parameters<Service["ids"]>[0]): IdPage => {
+  const ids: Array<StoredId> = []
+  let more = false
+  for (const { idHex, position } of rowsAfter(route, after, lanes)) {
+    if (ids.length >= limit) {
+      more = true
+      break
+    }
+    ids.push({ position, id: EnvelopeId.make(fromHex(idHex)) })
+  }
+  const { chain, lowest, position } = route.state
+  return { ids, more, position, chain: chain.slice(), lowest, removed: position - route.rowByPosition.size }
 }
 
 const acknowledge = (route: Route, tagHex: string, position: Position, nowMillis: number): Position => {
@@ -231,7 +256,7 @@ const prune = (
   return found
 }
 
-const changeEpoch = (route: Route, change: Parameters<RelayStore["Service"]["setEpoch"]>[0]): boolean => {
+const changeEpoch = (route: Route, change: Parameters<Service["setEpoch"]>[0]): boolean => {
   const { state } = route
   const expected = state.epoch === change.before && Bytes.equals(state.opHash, change.previousOpHash)
   if (!expected && !change.force) return false
@@ -247,7 +272,7 @@ const changeEpoch = (route: Route, change: Parameters<RelayStore["Service"]["set
   return true
 }
 
-const open = ({ routeByHex }: Disk, opened: Parameters<RelayStore["Service"]["open"]>[0]): RouteState => {
+const open = ({ routeByHex }: Disk, opened: Parameters<Service["open"]>[0]): RouteState => {
   const routeHex = Bytes.toHex(opened.route)
   const before = routeByHex.get(routeHex)
   if (before !== undefined) return copyState(before.state)
@@ -274,7 +299,7 @@ const open = ({ routeByHex }: Disk, opened: Parameters<RelayStore["Service"]["op
 export const make = (
   crypto: Pick<Crypto["Service"], "sha256">,
   disk: Disk = makeDisk()
-): RelayStore["Service"] => {
+): Service => {
   const { routeByHex, secretByName } = disk
   const withRoute = <A, E = never>(id: RouteId, use: (route: Route) => Effect.Effect<A, E>) =>
     Effect.suspend((): Effect.Effect<A, E | UnknownRoute> => {
@@ -289,7 +314,11 @@ export const make = (
         const appended = append(crypto, route, envelopes, nowMillis, expiresMillis)
         return appended instanceof QuotaExceeded ? Effect.fail(appended) : Effect.succeed(appended)
       }),
-    read: (page) => withRoute(page.route, (route) => Effect.succeed(read(route, page))),
+    read: ({ after, bytesMax, lanes, limit, route: id }) =>
+      withRoute(id, (route) => Effect.succeed(pageOf(route, rowsAfter(route, after, lanes), limit, bytesMax))),
+    readAt: ({ bytesMax, positions, route: id }) =>
+      withRoute(id, (route) => Effect.succeed(pageOf(route, rowsAt(route, positions), positions.length, bytesMax))),
+    ids: (page) => withRoute(page.route, (route) => Effect.succeed(idsOf(route, page))),
     setEpoch: (change) => withRoute(change.route, (route) => Effect.succeed(changeEpoch(route, change))),
     ack: ({ nowMillis, position, route: id, tag }) =>
       withRoute(id, (route) => Effect.succeed(acknowledge(route, Bytes.toHex(tag), position, nowMillis))),

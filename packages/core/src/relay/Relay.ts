@@ -41,6 +41,7 @@ import * as RateLimit from "./RateLimit.ts"
 import * as RelayMetrics from "./RelayMetrics.ts"
 import * as RelayOptions from "./RelayOptions.ts"
 import { RelayStore, type RelayStoreFailed } from "./RelayStore.ts"
+import { Replicas } from "./Replicas.ts"
 import * as Session from "./Session.ts"
 import * as Subscription from "./Subscription.ts"
 import * as Sweeper from "./Sweeper.ts"
@@ -58,6 +59,8 @@ export interface RelayStats {
   readonly pushesInFlight: number
   /** Bytes that wait to be sent, over all connections. */
   readonly outboundBytes: number
+  /** Memory of the sets of ids that reconciliation compares. */
+  readonly reconcileSetBytes: number
   readonly draining: boolean
 }
 
@@ -110,16 +113,19 @@ export const make: (
     const crypto = yield* Crypto
     const store = yield* RelayStore
     const identity = yield* loadIdentity(crypto, store)
+    const clock = yield* Clock.Clock
+    const metrics = yield* RelayMetrics.make
     const engine: Engine = {
       crypto,
       store,
       options,
       hints: yield* Hints,
-      clock: yield* Clock.Clock,
+      clock,
       relayKey: identity.relayKey,
       signer: HeadSigner.make(crypto, identity),
-      metrics: yield* RelayMetrics.make,
+      metrics,
       mailboxes: Mailbox.make(crypto, options.limits),
+      replicas: new Replicas({ store, clock, metrics, bytesMax: options.limits.reconcileSetBytesMax }),
       origin: Bytes.toHex(yield* Secret.randomBytes(16)),
       hubByRoute: new Map(),
       work: yield* Queue.unbounded<Hub.Hub>(),
@@ -128,7 +134,7 @@ export const make: (
     const door = Door.make(engine)
     yield* Effect.addFinalizer(() => Effect.sync(() => door.sessions.forEach(Session.cut)))
     for (let i = 0; i < WORKERS; i++) yield* Effect.forkScoped(Subscription.worker(engine))
-    yield* Effect.forkScoped(Sweeper.sweep(engine, [door.opens, door.connects]))
+    yield* Effect.forkScoped(Sweeper.sweep(engine, [door.opens, door.connects, engine.replicas.pages]))
     yield* Effect.forkScoped(Sweeper.watch(engine, door))
     yield* Effect.forkScoped(Sweeper.listen(engine))
     yield* Effect.forkScoped(Sweeper.lookAround(engine))
@@ -187,6 +193,7 @@ const stats = (engine: Engine, door: Door.Door): RelayStats => {
     subscriptions,
     pushesInFlight: engine.load.pushes,
     outboundBytes,
+    reconcileSetBytes: engine.replicas.bytes,
     draining: engine.load.draining
   }
 }

@@ -20,6 +20,10 @@ const appendSeconds = Metric.histogram("sotto_relay_append_seconds", {
 })
 const delivered = counter("sotto_relay_delivered_total", "Envelopes sent to subscribers")
 const presence = counter("sotto_relay_presence_total", "Presence envelopes handed on")
+const reconciled = counter("sotto_relay_reconcile_total", "Reconciliations by what came of them")
+const reconcileBytes = counter("sotto_relay_reconcile_bytes_total", "Bytes of their messages, both ways")
+const reconcileIds = counter("sotto_relay_reconcile_ids_total", "Ids read from storage to be compared")
+const reconcileSets = gauge("sotto_relay_reconcile_set_bytes", "Memory of the sets of ids that are kept for it")
 const limited = counter("sotto_relay_rate_limited_total", "Refusals by a rate limit, by its scope")
 const deleted = counter("sotto_relay_env_deleted_total", "Envelopes deleted, by reason")
 const storeUp = gauge("sotto_relay_store_up", "1 while storage works")
@@ -33,6 +37,9 @@ export type Connected = "accepted" | "refused" | "failed" | "unauthenticated" | 
 /** How a push ended. */
 export type PushResult = "stored" | "quota" | "refused" | "failed"
 
+/** What came of a reconciliation: it began; nothing differed; envelopes were asked for; it was broken off. */
+export type Reconciled = "begun" | "same" | "wanted" | "refused"
+
 export interface RelayMetrics {
   readonly connections: (count: number) => void
   readonly connected: (what: Connected) => void
@@ -40,6 +47,10 @@ export interface RelayMetrics {
   readonly stored: (envelopes: number, seconds: number) => void
   readonly delivered: (envelopes: number) => void
   readonly presence: (handedTo: number) => void
+  readonly reconciled: (what: Reconciled) => void
+  readonly reconcileBytes: (bytes: number) => void
+  readonly reconcileIds: (ids: number) => void
+  readonly reconcileSets: (bytes: number) => void
   readonly limited: (scope: string) => void
   readonly deleted: (why: "acknowledged" | "expired" | "pruned", count: number) => void
   readonly storeUp: (up: boolean) => void
@@ -61,6 +72,7 @@ export const make: Effect.Effect<RelayMetrics> = Effect.map(Effect.context(), (c
   }
   const count = labelled<Connected>(connected, "outcome")
   const push = labelled<PushResult>(appended, "result")
+  const reconcile = labelled<Reconciled>(reconciled, "outcome")
   const limit = labelled<string>(limited, "scope")
   const drop = labelled<"acknowledged" | "expired" | "pruned">(deleted, "why")
   return {
@@ -74,6 +86,10 @@ export const make: Effect.Effect<RelayMetrics> = Effect.map(Effect.context(), (c
     },
     delivered: (sent) => delivered.updateUnsafe(sent, context),
     presence: (handedTo) => presence.updateUnsafe(handedTo, context),
+    reconciled: (what) => reconcile(what, 1),
+    reconcileBytes: (bytes) => reconcileBytes.updateUnsafe(bytes, context),
+    reconcileIds: (ids) => reconcileIds.updateUnsafe(ids, context),
+    reconcileSets: (bytes) => reconcileSets.updateUnsafe(bytes, context),
     limited: (scope) => limit(scope, 1),
     deleted: (why, rows) => drop(why, rows),
     storeUp: (up) => storeUp.updateUnsafe(up ? 1 : 0, context),

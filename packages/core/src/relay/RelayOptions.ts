@@ -41,6 +41,7 @@ export const LIMITS = {
   knownMillis: Limit.knownMillis,
   sweepMillis: Limit.sweepMillis,
   goAwayMillis: Limit.goAwayMillis,
+  reconcileSetBytesMax: Limit.reconcileSetBytesMax,
   mailboxesMax: Limit.mailboxesMax,
   mailboxMessagesMax: Limit.mailboxMessagesMax,
   mailboxBytesMax: Limit.mailboxBytesMax,

@@ -11,6 +11,7 @@
  * 4. `lowest` never falls; `position` and `chain` never go back.
  * 5. `chain` starts at 32 zero bytes; each new envelope makes it SHA-256(`Proof.chainLink(chain, id)`).
  * 6. An interrupted `append` may or may not have happened, wholly; nothing of it is seen before it is durable.
+ * 7. Of the positions up to `position`, each has its row or had it: those that had it are `removed`.
  */
 import type { AckTag, EnvelopeId, Epoch, Lane, Position, RouteId, SigningKey } from "@sotto/schema/Id"
 import type { CapabilityKeys, Retention } from "@sotto/schema/Relay"
@@ -95,12 +96,27 @@ export interface StoredEnvelope {
 }
 
 /** `more` says that rows that match follow. The rest is the route at the moment of the read. */
-export interface Page {
-  readonly envelopes: ReadonlyArray<StoredEnvelope>
+interface Read {
   readonly more: boolean
   readonly position: Position
   readonly chain: Uint8Array
   readonly lowest: Position
+}
+
+export interface Page extends Read {
+  readonly envelopes: ReadonlyArray<StoredEnvelope>
+}
+
+/** The id of an envelope that is kept, and its place. */
+export interface StoredId {
+  readonly position: Position
+  readonly id: EnvelopeId
+}
+
+export interface IdPage extends Read {
+  readonly ids: ReadonlyArray<StoredId>
+  /** Rows of the route that were deleted so far: it only grows. Lanes do not matter here. */
+  readonly removed: number
 }
 
 export class RelayStore extends Context.Service<RelayStore, {
@@ -128,6 +144,19 @@ export class RelayStore extends Context.Service<RelayStore, {
     readonly limit: number
     readonly bytesMax: number
   }) => Effect.Effect<Page, UnknownRoute | RelayStoreFailed>
+  /** The rows at these positions (ascending), those that are there, at most `bytesMax` bytes (but one at least). */
+  readonly readAt: (page: {
+    readonly route: RouteId
+    readonly positions: ReadonlyArray<Position>
+    readonly bytesMax: number
+  }) => Effect.Effect<Page, UnknownRoute | RelayStoreFailed>
+  /** Ids of rows after `after`, by position, at most `limit`. No lanes = all. */
+  readonly ids: (page: {
+    readonly route: RouteId
+    readonly after: Position
+    readonly lanes: ReadonlyArray<Lane>
+    readonly limit: number
+  }) => Effect.Effect<IdPage, UnknownRoute | RelayStoreFailed>
   /**
    * Compare-and-set on the route's epoch (`before`) and `opHash` (`previousOpHash`); `false` when another one came
    * first. `force` sets it whatever is there. The epoch that ends is kept in `past` (those at or above the new epoch are

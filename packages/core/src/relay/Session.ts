@@ -18,6 +18,7 @@ import * as Result from "effect/Result"
 import type { Channel } from "../channel/Channel.ts"
 import type { ChannelFailed } from "../channel/ChannelError.ts"
 import type { ConnectionClosed } from "../Transport.ts"
+import * as Conversation from "./Conversation.ts"
 import { type Engine, now } from "./Engine.ts"
 import * as Hub from "./Hub.ts"
 import type { Claim } from "./Mailbox.ts"
@@ -45,6 +46,7 @@ export interface Session {
   refusedInARow: number
   /** Proofs that were wrong. */
   wrongProofs: number
+  /** Pushes, and requests of reconciliations, that are on their way; and their bytes. */
   pushes: number
   pushBytes: number
   /** What its reader waits for when there is no room for more requests. */
@@ -74,6 +76,7 @@ export const make = (
       made.room?.openUnsafe()
       for (const handle of handleByNumber.values()) {
         if (handle.subscription !== undefined) Hub.wake(engine, handle.hub)
+        handle.conversation?.room.openUnsafe()
       }
     }
   })
@@ -204,6 +207,8 @@ const receive = (engine: Engine, session: Session, frame: ClientFrame): Job => {
         if (handle !== undefined) Subscription.grant(engine, handle, frame.bytes)
         return slowDown(engine, session)
       })
+    case "Reconcile":
+      return request(engine, session, frame, (handle) => reconcile(engine, session, handle, frame))
     case "Ping":
       return ping(engine, session, frame.request)
   }
@@ -260,29 +265,31 @@ const push = (
     if (checked.failure._tag === "RateLimited") engine.metrics.limited(checked.failure.scope)
     return refuseRequest(handle, frame.request, checked.failure)
   }
-  const accepted = checked.success
-  // Beside the reader, and not ended with the connection: what is on its way to the disk is let finish. It is counted
-  // where it runs: a connection that ends before that leaves nothing that is never counted down.
-  const stored = Effect.suspend(() => {
+  return beside(engine, session, checked.success.bytes, Push.store(engine, checked.success))
+}
+
+/**
+ * Does work beside the reader, and lets it finish when the connection ends: it may be on its way to the disk. It is counted
+ * where it runs: a connection that ends before that leaves nothing that is never counted down.
+ */
+const beside = (engine: Engine, session: Session, bytes: number, work: Effect.Effect<void>): Job => {
+  const counted = Effect.suspend(() => {
     session.pushes++
-    session.pushBytes += accepted.bytes
+    session.pushBytes += bytes
     return Effect.ensuring(
-      Push.store(engine, accepted),
+      work,
       Effect.sync(() => {
         session.pushes--
-        session.pushBytes -= accepted.bytes
+        session.pushBytes -= bytes
         if (hasRoom(engine, session)) session.room?.openUnsafe()
       })
     )
   })
-  return Effect.asVoid(Effect.forkDetach(stored, { startImmediately: true, uninterruptible: true }))
+  return Effect.asVoid(Effect.forkDetach(counted, { startImmediately: true, uninterruptible: true }))
 }
 
-const mayRead = (handle: Hub.Handle): Unauthorized | undefined =>
-  handle.read ? undefined : new Unauthorized({ detail: "this handle was attached without the read capability" })
-
 const pull = (engine: Engine, handle: Hub.Handle, frame: Parameters<typeof Subscription.pull>[2]): Job => {
-  const refusal = mayRead(handle)
+  const refusal = Hub.mayRead(handle)
   if (refusal !== undefined) return refuseRequest(handle, frame.request, refusal)
   return Subscription.pull(engine, handle, frame).pipe(
     Effect.catch((failure) => Effect.sync(() => Hub.offer(handle, Hub.refused(handle.number, frame.request, failure))))
@@ -290,10 +297,22 @@ const pull = (engine: Engine, handle: Hub.Handle, frame: Parameters<typeof Subsc
 }
 
 const subscribe = (engine: Engine, handle: Hub.Handle, frame: Parameters<typeof Subscription.subscribe>[2]): Job => {
-  const refusal = mayRead(handle)
+  const refusal = Hub.mayRead(handle)
   if (refusal !== undefined) return refuseRequest(handle, frame.request, refusal)
   Subscription.subscribe(engine, handle, frame)
   return undefined
+}
+
+const reconcile = (engine: Engine, session: Session, handle: Hub.Handle, asked: Conversation.Served["asked"]): Job => {
+  const conversation = Conversation.enter(engine, handle, asked)
+  if (Result.isFailure(conversation)) return refuseRequest(handle, asked.request, conversation.failure)
+  const broken = (why: InvalidMessage | undefined) => {
+    if (why !== undefined) engine.metrics.connected("invalid")
+    end(engine, session, why)
+  }
+  // A set that has to be read first holds up no push and no sign of life.
+  const served = Conversation.serve({ engine, handle, asked, broken, conversation: conversation.success })
+  return beside(engine, session, asked.message.length, served)
 }
 
 /** A connection that is not read gets no presence once this part of its room is taken. */
@@ -345,7 +364,7 @@ const ping = (engine: Engine, session: Session, request: number): Job => {
 export const addHandle = (
   engine: Engine,
   session: Session,
-  handle: Omit<Hub.Handle, "number" | "outbox" | "subscription">
+  handle: Omit<Hub.Handle, "number" | "outbox" | "subscription" | "conversation">
 ): Result.Result<Hub.Handle, Overloaded> => {
   const before = [...session.handleByNumber.values()].find((other) => other.hub === handle.hub)
   const { routesPerSessionMax } = engine.options.limits
@@ -353,7 +372,8 @@ export const addHandle = (
     (before === undefined && session.handleByNumber.size >= routesPerSessionMax) || session.nextHandle > 0xffff
   ) return Result.fail(new Overloaded({ retryAfterMillis: 0 }))
   const number = session.nextHandle++
-  const added: Hub.Handle = { ...handle, number, outbox: session.outbox, subscription: undefined }
+  const { outbox } = session
+  const added: Hub.Handle = { ...handle, number, outbox, subscription: undefined, conversation: undefined }
   Hub.attach(engine, added)
   session.handleByNumber.set(number, added)
   if (before !== undefined) removeHandle(engine, session, before)

@@ -29,6 +29,7 @@ const relay = (phase: Status.RelayPhase, change: Partial<Status.RelayStatus> = {
 const facts = (relays: ReadonlyArray<Status.RelayStatus>, change: Partial<Status.Facts> = {}): Status.Facts => ({
   paused: false,
   pending: 0,
+  needed: 1,
   quarantined: 0,
   relays,
   failure: null,
@@ -61,6 +62,20 @@ describe("the status of a device", () => {
     assert.strictEqual(tag([stopped, relay("waiting", { failure })]), "Offline")
     const failed = Status.make(facts([stopped]))
     assert.deepStrictEqual(failed._tag === "Failed" ? failed.failure : null, stopped.failure)
+  })
+
+  it("fails when too few relays are left that could store what is written, and only then", () => {
+    const stopped = relay("stopped", { failure: { ...failure, retrying: false }, pending: 2 })
+    const pending = { pending: 2, needed: 2 }
+    assert.strictEqual(tag([stopped, relay("live")], { ...pending, pending: 0 }), "Synced")
+    assert.strictEqual(tag([stopped, relay("live"), relay("live")], pending), "Pending")
+    assert.strictEqual(tag([relay("waiting", { failure }), relay("live")], pending), "Pending")
+    assert.deepInclude(Status.make(facts([stopped, relay("live")], pending)), {
+      _tag: "Failed",
+      failure: { ...failure, retrying: false }
+    })
+    assert.strictEqual(tag([stopped, relay("paused")], { ...pending, paused: true }), "Offline")
+    assert.strictEqual(tag([], { ...pending, needed: 1 }), "Offline")
   })
 
   it("fails for what keeps entries from being stored anywhere, and for this device's own trouble", () => {

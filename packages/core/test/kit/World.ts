@@ -76,6 +76,7 @@ export interface DeviceHost {
   ) => Effect.Effect<A, E, Scope.Scope>
   /** Starts the client; it ends with `close`, `crash` or the test. */
   readonly open: Effect.Effect<Client.Client["Service"]>
+  readonly openWith: (options: Client.ClientOptions) => Effect.Effect<Client.Client["Service"]>
   readonly close: Effect.Effect<void>
   /** The process dies: nothing is flushed, nothing is said, and its store takes nothing more. */
   readonly crash: Effect.Effect<void>
@@ -96,7 +97,11 @@ export interface DeviceHost {
 
 export interface World {
   readonly crypto: Crypto["Service"]
-  readonly makeRelay: (options?: { readonly settings?: RelaySettings }) => Effect.Effect<RelayHost, never, Scope.Scope>
+  /** Over a disk in memory, unless a store is given: then `disk` and what is done to it mean nothing. */
+  readonly makeRelay: (options?: {
+    readonly settings?: RelaySettings
+    readonly store?: RelayStore["Service"]
+  }) => Effect.Effect<RelayHost, never, Scope.Scope>
   /** Over a store in memory, unless one is given. */
   readonly makeDevice: (label: string, store?: StoreService) => Effect.Effect<DeviceHost, never, Scope.Scope>
 }
@@ -157,7 +162,7 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
     const start = Effect.gen(function*() {
       const scope = yield* Scope.make()
       const relay = yield* Relay.make(options?.settings).pipe(
-        Effect.provideService(RelayStore, MemoryRelayStore.make(crypto, disk)),
+        Effect.provideService(RelayStore, options?.store ?? MemoryRelayStore.make(crypto, disk)),
         Effect.provideService(Hints.Hints, Hints.makeLocal()),
         Effect.provideService(Crypto, crypto),
         Scope.provide(scope),
@@ -220,7 +225,7 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
     let identity: DeviceIdentity | undefined
 
     const transport = Transport.of({
-      connect: Effect.fnUntraced(function*({ key: _, url }) {
+      connect: Effect.fnUntraced(function*({ url }) {
         dials++
         const target = hostByUrl.get(url)
         if (isCut || target === undefined || !target.host.isRunning()) {
@@ -280,6 +285,21 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
 
     const breakWires = Effect.suspend(() => Effect.forEach([...wires], ([near]) => near.close, { discard: true }))
 
+    const openWith: DeviceHost["openWith"] = Effect.fnUntraced(function*(options) {
+      const scope = yield* Scope.make()
+      const process = makeProcess()
+      current = { scope, process }
+      const sotto = yield* Sotto.openWith(options).pipe(
+        Effect.provideContext(services(process)),
+        Scope.provide(scope),
+        Effect.orDie,
+        Effect.onError(() => end)
+      )
+      identity = sotto.identity
+      current = { scope, process, client: sotto.client }
+      return sotto.client
+    })
+
     const host: DeviceHost = {
       label,
       store: rows,
@@ -289,20 +309,8 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
       },
       isDead: () => current?.process.dead === true,
       run: (effect) => Effect.provideContext(effect, services(makeProcess())),
-      open: Effect.gen(function*() {
-        const scope = yield* Scope.make()
-        const process = makeProcess()
-        current = { scope, process }
-        const sotto = yield* Sotto.open.pipe(
-          Effect.provideContext(services(process)),
-          Scope.provide(scope),
-          Effect.orDie,
-          Effect.onError(() => end)
-        )
-        identity = sotto.identity
-        current = { scope, process, client: sotto.client }
-        return sotto.client
-      }),
+      open: openWith({}),
+      openWith,
       close: end,
       crash: Effect.uninterruptible(Effect.suspend(() => {
         if (current !== undefined) {

@@ -9,7 +9,7 @@ import * as Hints from "@sotto/core/relay/Hints"
 import * as MemoryRelayStore from "@sotto/core/relay/MemoryRelayStore"
 import * as Relay from "@sotto/core/relay/Relay"
 import type { RelaySettings } from "@sotto/core/relay/RelayOptions"
-import { RelayStore } from "@sotto/core/relay/RelayStore"
+import { RelayStore, RelayStoreFailed } from "@sotto/core/relay/RelayStore"
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Envelope from "@sotto/schema/Envelope"
 import { type ClientFrame, clientFrameCodec, type RelayFrame, relayFrameCodec } from "@sotto/schema/Frame"
@@ -41,6 +41,13 @@ export const makeRelay = Effect.fnUntraced(function*(options?: {
     Effect.provideService(Hints.Hints, options?.hints ?? Hints.makeLocal())
   )
   return { relay, store }
+})
+
+/** What storage fails with, when a test wants it to. */
+export const storeFailed = new RelayStoreFailed({
+  reason: "unavailable",
+  operation: "read",
+  detail: "as the test wants"
 })
 
 /** Keys of one epoch at one relay. */

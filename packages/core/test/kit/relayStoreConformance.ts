@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { concurrency, secrets } from "./relayStore/concurrency.ts"
 import { epochs } from "./relayStore/epochs.ts"
+import { byPosition, idPages } from "./relayStore/ids.ts"
 import { idempotency, log, routes } from "./relayStore/log.ts"
 import { model, restart } from "./relayStore/model.ts"
 import { quota, retention } from "./relayStore/retention.ts"
@@ -31,6 +32,8 @@ export const relayStoreConformance = (
   describe(`RelayStore: ${name}`, () => {
     describe("routes", () => routes(test))
     describe("append and read", () => log(test))
+    describe("ids", () => idPages(test))
+    describe("by position", () => byPosition(test))
     describe("idempotency", () => idempotency(test))
     describe("quota", () => quota(test))
     describe("retention", () => retention(test))

@@ -55,6 +55,28 @@ describe("ReconcileSet", () => {
     )
   })
 
+  it("tells where an id stands in the order of insertion", () => {
+    const ids = idsFrom(7, 3000)
+    const set = setOf(ids.slice(0, 2999))
+    assert.deepStrictEqual(ids.map((id) => ReconcileSet.rowOf(set, id)), [...Array(2999).keys(), -1])
+  })
+
+  it("tells the memory that all its arrays take, whatever their number", () => {
+    /** Bytes of every array that can be reached. */
+    const reachable = (value: unknown): number => {
+      if (ArrayBuffer.isView(value)) return value.byteLength
+      return typeof value === "object" && value !== null
+        ? Object.values(value).reduce((sum: number, each: unknown) => sum + reachable(each), 0)
+        : 0
+    }
+    for (const count of [0, 1, 1000, 5000, 20_000]) {
+      const set = setOf(idsFrom(1, count))
+      // The index is there twice: by itself, and in the list that a union would make longer. The key is everybody's.
+      const { index, sketch } = set
+      assert.strictEqual(ReconcileSet.memoryBytes(set), reachable({ index, sketch }), `${count}`)
+    }
+  })
+
   it("has another root for every other set", () => {
     const roots = new Set<string>()
     const set = setOf([])

@@ -25,6 +25,7 @@ import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as fc from "fast-check"
+import * as Reconciling from "../kit/reconcileKit.ts"
 import * as Kit from "../kit/relayKit.ts"
 
 const IDLE = {
@@ -35,6 +36,7 @@ const IDLE = {
   subscriptions: 0,
   pushesInFlight: 0,
   outboundBytes: 0,
+  reconcileSetBytes: 0,
   draining: false
 }
 
@@ -345,16 +347,18 @@ layer(Kit.CryptoLive)("what an operator sees", (it) => {
         const envelope = Kit.envelope(crypto)
         yield* Kit.push(client, handle, [envelope])
         yield* client.calls.Ack({ handle, tag, position: Kit.position(1) })
+        yield* Reconciling.reconcile(client, handle, Reconciling.side(crypto, []))
         yield* other.data.send(Uint8Array.of(0, 0xc1))
         yield* other.ended
         yield* relay.sweep
         const draining = yield* Effect.forkChild(relay.drain)
         yield* TestClock.adjust(10_000)
         yield* Fiber.join(draining)
-        const secrets = [route, keys.keys.read, tag, Kit.idOf(crypto, envelope)].map(Bytes.toHex)
+        const secrets = [route, keys.keys.read, tag, Kit.idOf(crypto, envelope), Reconciling.KEY.key].map(Bytes.toHex)
         const snapshot = Inspectable.toStringUnknown(Metric.snapshotUnsafe(yield* Effect.context()))
         assert.isAbove(lines.length, 3, lines.join("\n"))
         assert.include(snapshot, "sotto_relay_append_total")
+        assert.include(snapshot, "sotto_relay_reconcile_total")
         for (const text of [...lines, snapshot]) {
           assert.notInclude(text, address)
           for (const secret of secrets) assert.notInclude(text.toLowerCase(), secret.slice(0, 12))

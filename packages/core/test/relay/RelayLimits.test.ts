@@ -14,6 +14,7 @@ import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import * as Reconciling from "../kit/reconcileKit.ts"
 import * as Kit from "../kit/relayKit.ts"
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
@@ -337,6 +338,30 @@ const wired: { readonly [Name in keyof RelayLimits]: Test } = {
     assert.strictEqual((yield* client.take("GoAway")).retryAfterMillis, 1234)
     yield* TestClock.adjust(100)
     yield* Fiber.join(draining)
+  }),
+
+  reconcileSetBytesMax: Effect.gen(function*() {
+    // Room for one small set: the one that was used longest ago goes, and is read again when it is asked for.
+    const { client, crypto, handle, keys, push, relay } = yield* start({ reconcileSetBytesMax: 90_000 })
+    const second = Kit.route(crypto)
+    yield* Kit.open(client, second, keys)
+    const other = yield* Kit.attach(client, second, keys)
+    const envelope = Kit.envelope(crypto)
+    yield* push(1, envelope)
+    const side = Reconciling.side(crypto, [envelope])
+    yield* Reconciling.reconcile(client, handle, side)
+    const { reconcileSetBytes } = yield* relay.stats
+    assert.isAbove(reconcileSetBytes, 50_000)
+    const nothing = Reconciling.side(crypto, [])
+    assert.strictEqual((yield* Reconciling.reconcile(client, other.handle, nothing)).pushed, 0)
+    assert.isBelow((yield* relay.stats).reconcileSetBytes, reconcileSetBytes)
+    assert.strictEqual((yield* Reconciling.reconcile(client, handle, side)).roundTrips, 1)
+    assert.strictEqual((yield* relay.stats).reconcileSetBytes, reconcileSetBytes)
+    // No room for any: refused, and nothing is kept.
+    const small = yield* start({ reconcileSetBytesMax: 10_000 })
+    yield* small.client.send(Reconciling.frame(small.handle, Reconciling.hello(crypto, side)))
+    assert.strictEqual(yield* refusedTag(small.client), "Overloaded")
+    assert.strictEqual((yield* small.relay.stats).reconcileSetBytes, 0)
   }),
 
   mailboxesMax: Effect.gen(function*() {

@@ -208,6 +208,42 @@ export interface StatusLine {
   readonly failure: { readonly tag: string; readonly message: string; readonly retrying: boolean } | null
 }
 
+/** One of the space's relays, on this device. `misbehaved`: what it was caught with. */
+export interface RelayEvent {
+  readonly type: "relay"
+  readonly relay: string
+  readonly phase: string
+  readonly pending: number
+  readonly received: number
+  readonly head: number
+  readonly retry: string | null
+  readonly failure: { readonly tag: string; readonly message: string; readonly retrying: boolean } | null
+  readonly misbehaved: string | null
+}
+
+/** The space has another relay on this device. `complete`: the relay has everything that this device has. */
+export interface Added {
+  readonly type: "added"
+  readonly relay: string
+  readonly pending: number
+  readonly complete: boolean
+}
+
+/** This device forgot a relay. `left`: how many the space still has here. */
+export interface Removed {
+  readonly type: "removed"
+  readonly relay: string
+  readonly left: number
+}
+
+/** A relay that was caught is used again. */
+export interface Trusted {
+  readonly type: "trusted"
+  readonly relay: string
+  readonly pending: number
+  readonly complete: boolean
+}
+
 export interface DeviceLine {
   readonly type: "device"
   readonly device: string
@@ -269,6 +305,10 @@ export type Event =
   | ConflictLine
   | StatusLine
   | DeviceLine
+  | RelayEvent
+  | Added
+  | Removed
+  | Trusted
   | Check
   | Diagnosis
   | Notice

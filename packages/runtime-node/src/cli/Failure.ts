@@ -21,6 +21,14 @@ export class NotStored extends Schema.TaggedError<NotStored>()("NotStored", { de
   }
 }
 
+/** The space would be without a relay. */
+export class LastRelay extends Schema.TaggedError<LastRelay>()("LastRelay", {}) {
+  override get message() {
+    return "This is the only relay that this device has for the space, and nothing was changed. Add another one first " +
+      "(`sotto relays add ADDRESS`); with --force this device goes on without any, and keeps what it writes to itself."
+  }
+}
+
 /** All has been said; only the exit code is left. */
 export class Told extends Schema.TaggedError<Told>()("Told", { code: Schema.Int }) {}
 

@@ -18,6 +18,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as NodeDevice from "../NodeDevice.ts"
 import { Home } from "./Flags.ts"
+import { spread } from "./Wait.ts"
 
 /** There is no device in the directory, or it is in no space. */
 export class NotSetUp extends Schema.TaggedError<NotSetUp>()("NotSetUp", { directory: Schema.String }) {
@@ -83,4 +84,6 @@ const running = Effect.gen(function*() {
 
 /** Runs something with the device of `--home`; its space goes to sleep afterwards, after a last try to send. */
 export const withSotto = <A, E, R>(use: (sotto: Sotto.Sotto["Service"]) => Effect.Effect<A, E, R>) =>
-  Effect.andThen(required, Effect.provide(Effect.scoped(Effect.flatMap(running, use)), layer))
+  Effect.flatMap(running, (sotto) => Effect.tap(use(sotto), spread(sotto.client))).pipe(
+    (used) => Effect.andThen(required, Effect.provide(Effect.scoped(used), layer))
+  )

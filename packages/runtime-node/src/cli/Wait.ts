@@ -1,7 +1,9 @@
 /** Waiting for a relay, as long as a person does, and no longer than there is hope. */
 import type { Client } from "@sotto/core/Client"
 import type { Closed } from "@sotto/core/ClientError"
-import type { Failure, Status } from "@sotto/core/Status"
+import type { Failure, RelayStatus, Status } from "@sotto/core/Status"
+import * as Bytes from "@sotto/schema/Bytes"
+import type { RelayKey } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -33,20 +35,23 @@ const obstacle = (client: Service): Effect.Effect<Failure> =>
     )
   )
 
-/** Waits until a relay says no for good: waiting longer changes nothing. */
+/** Waits until a relay says no for good, and no other is there that may do it: waiting longer changes nothing. */
 const refused = (client: Service): Effect.Effect<unknown> =>
-  Stream.runHead(Stream.filter(client.status.changes, (status) => {
-    const failure = failureIn(status)
-    return failure !== undefined && codeOfTag(failure.tag) === CODE.refused
-  }))
+  Stream.runHead(
+    Stream.filter(client.status.changes, ({ relays }) =>
+      relays.every(({ failure }) => failure !== null) &&
+      relays.some(({ failure }) => failure !== null && codeOfTag(failure.tag) === CODE.refused))
+  )
 
 const PROGRESS_MILLIS = 500
 
 /** What happens now, for who looks on. */
-const progressOf = ({ pending, relays }: Status): string => {
+const progressOf = ({ relays }: Status): string => {
   const receiving = relays.find(({ phase }) => phase === "catching-up")
   if (receiving !== undefined) return `Received ${receiving.received} of ${receiving.head} …`
-  if (relays.some(({ phase }) => phase === "live")) return pending === 0 ? "" : `${pending} to be sent …`
+  const sending = relays.filter(({ phase }) => phase === "live")
+  const pending = Math.max(0, ...sending.map((relay) => relay.pending))
+  if (sending.length > 0) return pending === 0 ? "" : `${pending} to be sent …`
   return `Connecting to ${relays.map(({ url }) => url).join(", ")} …`
 }
 
@@ -87,6 +92,51 @@ export const hopeful = <A>(
     )
     return Option.isSome(answer) ? Result.succeed(answer.value) : Result.fail(yield* obstacle(client))
   })
+
+/**
+ * Waits, however long it takes, until one relay has everything that this device has and that it takes. Answers what came
+ * in the way: whatever ends the connection ends the waiting.
+ */
+export const filled = (client: Service, key: RelayKey): Effect.Effect<Failure | undefined, never, Output> => {
+  const tooLarge = new Map<string, Failure>()
+  const refusals = client.events.pipe(
+    Stream.filter((event) => event._tag === "Refused" && Bytes.equals(event.relay, key)),
+    Stream.mapEffect((event) => {
+      if (event._tag === "Refused") tooLarge.set(Bytes.toHex(event.id), event.failure)
+      return client.status.current
+    })
+  )
+  const looks = Stream.merge(client.status.changes, refusals).pipe(
+    Stream.map(({ relays }) => relays.find(({ relay }) => Bytes.equals(relay, key))),
+    // What it was before it is tried now says nothing.
+    Stream.dropWhile((relay) => relay !== undefined && (relay.phase === "waiting" || relay.phase === "stopped")),
+    Stream.filter((relay) => {
+      if (relay === undefined || (relay.failure !== null && relay.phase !== "connecting")) return true
+      return relay.phase === "live" && relay.pending <= tooLarge.size
+    })
+  )
+  return Effect.andThen(client.wake, watched(client, Stream.runHead(looks))).pipe(
+    Effect.map((relay) => Option.getOrUndefined(relay)?.failure ?? [...tooLarge.values()][0])
+  )
+}
+
+/** How long a command that is done goes on sending to the relays that do not have everything yet. */
+const SPREAD_MILLIS = 2000
+
+/**
+ * Lets every relay that is in reach have what this device wrote. A command waits for one of them; without this, another
+ * one would come to have it only when a later command happens to last long enough.
+ */
+export const spread = (client: Service): Effect.Effect<void> => {
+  const isOver = ({ failure, pending, phase }: RelayStatus) =>
+    failure !== null || phase === "paused" || phase === "stopped" || (phase === "live" && pending === 0)
+  return client.status.changes.pipe(
+    Stream.filter(({ relays }) => relays.length < 2 || relays.every(isOver)),
+    Stream.runHead,
+    Effect.timeoutOption(SPREAD_MILLIS),
+    Effect.asVoid
+  )
+}
 
 /** Connects, and waits until everything is sent and received. */
 export const settled = (client: Service, millis = PATIENCE_MILLIS) => hopeful(client, client.settled, millis)

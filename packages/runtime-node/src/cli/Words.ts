@@ -47,7 +47,7 @@ export const entryLines = (entry: ReceivedEntry): ReadonlyArray<EntryLine> =>
 const failureLine = (failure: Failure | null): StatusLine["failure"] =>
   failure === null ? null : { tag: failure.tag, message: failure.message, retrying: failure.retrying }
 
-const relayLine = (relay: RelayStatus): RelayLine => ({
+export const relayLine = (relay: RelayStatus): RelayLine => ({
   relay: `${relay.url}#${toText("RelayKey", relay.relay)}`,
   phase: relay.phase,
   pending: relay.pending,

@@ -1,5 +1,4 @@
 /** `sotto init`: sets the first device up, with a space of its own at a relay. */
-import * as Dial from "@sotto/core/channel/Dial"
 import * as Secret from "@sotto/core/Secret"
 import * as Sotto from "@sotto/core/Sotto"
 import type { RelayAddress } from "@sotto/schema/Pairing"
@@ -11,43 +10,25 @@ import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { NotStored } from "./Failure.ts"
 import { Home, Label } from "./Flags.ts"
 import { hostLabel, layer } from "./Home.ts"
 import { emit } from "./Output.ts"
+import { greet, relayToken, retentionFlag } from "./RelayChoice.ts"
 import { settled } from "./Wait.ts"
 import { deviceText } from "./Words.ts"
-
-const RETENTION: Readonly<Record<"transit" | "durable" | "vault", Retention>> = {
-  transit: { _tag: "Transit", ttl: { _tag: "Default" } },
-  durable: { _tag: "Durable" },
-  vault: { _tag: "Vault" }
-}
-
-const DIAL_MILLIS = 5000
-
-/** Another relay than the one that was named ends it; one that does not answer does not. */
-const greet = (address: RelayAddress) =>
-  Effect.scoped(Dial.dial(address)).pipe(
-    Effect.timeoutOption(DIAL_MILLIS),
-    Effect.catchTags({ RelayUnreachable: () => Effect.void, ConnectionClosed: () => Effect.void })
-  )
-
-/** A token for relays that admit by token; from the environment, never from the command line. */
-const relayToken = Config.option(Config.Redacted("SOTTO_RELAY_TOKEN"))
 
 /** Makes device and space, and opens the space at its relay when that is in reach. */
 const found = Effect.fnUntraced(function*(address: RelayAddress, label: string, retention: Retention) {
   if ((yield* Sotto.stateOf) === "space") return yield* new Sotto.WrongDirectory({ reason: "in-space" })
   yield* greet(address)
-  const token = yield* Effect.orDie(relayToken)
+  const token = yield* relayToken
   const { recovery } = yield* Sotto.create({
     label,
     relays: [address],
     retention,
-    ...Option.isSome(token) ? { token: Redacted.value(token.value) } : {}
+    ...token === undefined ? {} : { token }
   })
   const { client, identity } = yield* Sotto.open
   const opened = yield* settled(client)
@@ -77,15 +58,10 @@ export const init = Command.make(
       Flag.withSchema(Label),
       Flag.optional
     ),
-    retention: Flag.Literals("retention", ["durable", "transit", "vault"]).pipe(
-      Flag.withDescription(
-        "What the relay keeps: durable, so that new devices get the history; transit, until all have it"
-      ),
-      Flag.withDefault("durable")
-    )
+    retention: retentionFlag
   },
   Effect.fnUntraced(function*({ name, relay, retention }) {
     const address = yield* Effect.fromResult(relayAddressFromText(relay))
-    yield* Effect.provide(found(address, Option.getOrElse(name, hostLabel), RETENTION[retention]), layer)
+    yield* Effect.provide(found(address, Option.getOrElse(name, hostLabel), retention), layer)
   })
 ).pipe(Command.withDescription("Set this device up, as the first one of a new space"))

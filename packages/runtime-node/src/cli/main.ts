@@ -31,6 +31,7 @@ import { pull } from "./pull.ts"
 import { push } from "./push.ts"
 import { put } from "./put.ts"
 import { relay } from "./relay.ts"
+import { relays } from "./relays.ts"
 import { resolve } from "./resolve.ts"
 import { rm } from "./rm.ts"
 import { status } from "./status.ts"
@@ -61,6 +62,7 @@ const sotto = Command.make("sotto").pipe(
     resolve,
     status,
     devices,
+    relays,
     doctor,
     relay
   ]),

@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import { agreed } from "./Ask.ts"
 import { withSotto } from "./Home.ts"
 import { emit } from "./Output.ts"
+import { chosen, relayFlag } from "./RelayChoice.ts"
 import { settled } from "./Wait.ts"
 import { deviceText, iso } from "./Words.ts"
 
@@ -21,16 +22,19 @@ const ask = Effect.fnUntraced(function*({ device, emoji, label }: JoinRequest, y
 })
 
 export const pair = Command.make("pair", {
+  relay: relayFlag,
   yes: Flag.Boolean("yes").pipe(
     Flag.withDescription("Let in whoever has the code, without asking"),
     Flag.withDefault(false)
   )
-}, ({ yes }) =>
+}, ({ relay: given, yes }) =>
   withSotto(Effect.fnUntraced(function*({ client, identity }) {
     const context = yield* Effect.context<Effect.Services<ReturnType<typeof ask>>>()
+    const relay = yield* chosen(client, given)
     const admitted = yield* Pairing.host({
       client,
       device: identity,
+      ...relay === undefined ? {} : { relay },
       onOffer: (offer) => Effect.provideContext(show(offer), context),
       approve: (request) => Effect.provideContext(ask(request, yes), context)
     })

@@ -1,6 +1,6 @@
 /**
- * `sotto pull`: prints what the space holds, in the order of its first relay's log: the same lines on every device.
- * Without a relay in reach it prints what is here.
+ * `sotto pull`: prints what the space holds, in the order of a relay's log: the same lines on every device that asks for
+ * the same relay. Without one in reach it prints what is here.
  */
 import type { Client } from "@sotto/core/Client"
 import type { Cursor } from "@sotto/core/log/Cursor"
@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { withSotto } from "./Home.ts"
 import { Output } from "./Output.ts"
+import { chosen, relayFlag } from "./RelayChoice.ts"
 import { settled, watched } from "./Wait.ts"
 import { entryLines } from "./Words.ts"
 
@@ -43,6 +44,7 @@ const follow = Effect.fnUntraced(function*(client: Service, relay: RelayKey, fro
 })
 
 export const pull = Command.make("pull", {
+  relay: relayFlag,
   follow: Flag.Boolean("follow").pipe(
     Flag.withDescription("Go on with what comes, until Ctrl+C"),
     Flag.withDefault(false)
@@ -54,9 +56,8 @@ export const pull = Command.make("pull", {
   )
 }, (options) =>
   withSotto(Effect.fnUntraced(function*({ client }) {
-    const [first] = yield* client.relays.list
-    if (first === undefined) return
-    const relay = first.address.key
+    const relay = yield* chosen(client, options.relay)
+    if (relay === undefined) return
     const pulled = yield* Effect.result(watched(client, client.pull))
     // What this device wrote offline belongs to the log as well; it is on its way.
     if (Result.isSuccess(pulled)) yield* settled(client)

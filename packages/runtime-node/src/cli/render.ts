@@ -6,6 +6,7 @@
  */
 import encodeQR from "qr"
 import type {
+  Added,
   Check,
   CheckResult,
   CodeShown,
@@ -15,6 +16,7 @@ import type {
   Event,
   ItemEvent,
   Picture,
+  RelayEvent,
   RelayLine,
   StatusLine,
   Value,
@@ -115,7 +117,9 @@ const STATES: Record<StatusLine["state"], readonly [Ink, string]> = {
   failed: ["red", "needs you"]
 }
 
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+const plural = (noun: string): string => noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`
+
+const counted = (count: number, noun: string): string => `${count} ${count === 1 ? noun : plural(noun)}`
 
 const safetyText = (event: StatusLine): string => {
   if (event.pending > 0) return `${counted(event.pending, "change")} saved on this device, not yet at a relay`
@@ -127,6 +131,29 @@ const relayText = (relay: RelayLine): string => {
   const retry = relay.retry === null ? "" : `; next try at ${clock(relay.retry)}`
   const failure = relay.failure === null ? "" : `\n         ${line(relay.failure.message)}`
   return `relay    ${relay.relay.split("#")[0]}  ${progress}${retry}${failure}`
+}
+
+const relayEventText = (style: Style, event: RelayEvent): string => {
+  const [url = "", key = ""] = event.relay.split("#")
+  const waits = event.pending === 0 ? "has everything of this device" : `lacks ${counted(event.pending, "entry")}`
+  const retry = event.retry === null ? "" : `; next try at ${clock(event.retry)}`
+  const trouble = [
+    ...event.failure === null ? [] : [`    ${line(event.failure.message)}`],
+    ...event.misbehaved === null
+      ? []
+      : [`    caught: ${event.misbehaved}; \`sotto relays trust ${short(key)}\` goes on with it`]
+  ]
+  const ink = event.phase === "live" ? "green" : event.phase === "stopped" ? "red" : "yellow"
+  const head = `${paint(style, "bold", line(url))}  ${short(key)}  ${paint(style, ink, event.phase)}`
+  return [`${head}  ${waits}; received ${event.received} of ${event.head}${retry}`, ...trouble].join("\n")
+}
+
+/** What came of a relay that is to have everything. */
+const filledText = (style: Style, event: Pick<Added, "relay" | "pending" | "complete">, done: string): string => {
+  const url = line(event.relay.split("#")[0] ?? "")
+  return event.complete
+    ? `${paint(style, "green", "✓")} ${url} ${done}, and has everything that this device has`
+    : `${paint(style, "yellow", "!")} ${url} ${done}; ${counted(event.pending, "entry")} to be sent, while commands run`
 }
 
 const statusText = (style: Style, event: StatusLine): string => {
@@ -205,6 +232,12 @@ const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) =>
   conflict: (event, style) => conflictText(style, event),
   status: (event, style) => statusText(style, event),
   device: (event, style) => deviceText(style, event),
+  relay: (event, style) => relayEventText(style, event),
+  added: (event, style) => filledText(style, event, "is one of the space's relays"),
+  removed: ({ left, relay }) =>
+    `This device does not use ${line(relay.split("#")[0] ?? "")} any more; ${counted(left, "relay")} left. What it ` +
+    "keeps stays there, and other devices go on with it until they remove it.",
+  trusted: (event, style) => filledText(style, event, "is used again"),
   check: (event, style) => checkText(style, event),
   diagnosis: ({ healthy, message }, style) => `\n${paint(style, healthy ? "green" : "red", line(message))}`,
   notice: ({ message }, style) => paint(style, "dim", line(message)),

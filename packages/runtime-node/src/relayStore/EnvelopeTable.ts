@@ -5,16 +5,19 @@
  * A deleted envelope keeps its row without bytes, so that its id still answers with its position.
  */
 import type { Crypto } from "@sotto/core/Crypto"
-import type { Incoming, Page, RelayStore, StoredEnvelope } from "@sotto/core/relay/RelayStore"
+import type { IdPage, Incoming, Page, RelayStore, StoredEnvelope } from "@sotto/core/relay/RelayStore"
 import * as Bytes from "@sotto/schema/Bytes"
-import { type EnvelopeId, Position } from "@sotto/schema/Id"
+import { EnvelopeId, type Lane, Position } from "@sotto/schema/Id"
 import * as Proof from "@sotto/schema/Proof"
 import { QuotaExceeded } from "@sotto/schema/RelayError"
 import type { DatabaseSync } from "node:sqlite"
-import { bytes, integer, integerOr, type Row } from "../NodeSqlite.ts"
+import { bytes, fixed, integer, integerOr, type Row } from "../NodeSqlite.ts"
 import { NEVER, type Route, type RouteTable } from "./RouteTable.ts"
 
-type Read = Parameters<RelayStore["Service"]["read"]>[0]
+type Service = RelayStore["Service"]
+type Read = Parameters<Service["read"]>[0]
+type ReadAt = Parameters<Service["readAt"]>[0]
+type Ids = Parameters<Service["ids"]>[0]
 
 /** Where one of an append's envelopes stands, and whether it was there before. */
 export interface Placed {
@@ -24,6 +27,7 @@ export interface Placed {
 
 const BY_ID = "envelope INDEXED BY envelope_by_id WHERE gid = ?1 AND substr(id, 1, 8) = substr(?2, 1, 8) AND id = ?2"
 const LIVE = "envelope INDEXED BY envelope_live WHERE gid = ? AND bytes IS NOT NULL"
+const IN_LANES = "lane IN (SELECT unhex(value) FROM json_each(?))"
 
 const prepare = (database: DatabaseSync) => ({
   known: database.prepare(`SELECT position FROM ${BY_ID}`),
@@ -32,8 +36,12 @@ const prepare = (database: DatabaseSync) => ({
   ),
   page: database.prepare(`SELECT position, bytes FROM ${LIVE} AND position > ? ORDER BY position LIMIT ?`),
   pageOfLanes: database.prepare(
-    `SELECT position, bytes FROM ${LIVE} AND position > ? AND lane IN (SELECT unhex(value) FROM json_each(?))
-     ORDER BY position LIMIT ?`
+    `SELECT position, bytes FROM ${LIVE} AND position > ? AND ${IN_LANES} ORDER BY position LIMIT ?`
+  ),
+  at: database.prepare(`SELECT position, bytes FROM ${LIVE} AND position = ?`),
+  ids: database.prepare(`SELECT position, id FROM ${LIVE} AND position > ? ORDER BY position LIMIT ?`),
+  idsOfLanes: database.prepare(
+    `SELECT position, id FROM ${LIVE} AND position > ? AND ${IN_LANES} ORDER BY position LIMIT ?`
   ),
   lowest: database.prepare(`SELECT min(position) AS lowest FROM ${LIVE} AND position >= ?`),
   nextExpiry: database.prepare(`SELECT min(expires_millis) AS next FROM ${LIVE}`),
@@ -49,6 +57,31 @@ const prepare = (database: DatabaseSync) => ({
        (SELECT n FROM envelope INDEXED BY envelope_gone WHERE bytes IS NULL AND appended_millis < ? ORDER BY appended_millis, n LIMIT ?)`
   )
 })
+
+const inLanes = (lanes: ReadonlyArray<Lane>): string => JSON.stringify(lanes.map(Bytes.toHex))
+
+const placeOf = ({ chain, lowest, position }: Route): Pick<Page, "position" | "chain" | "lowest"> => ({
+  position: Position.make(position),
+  chain: chain.slice(),
+  lowest: Position.make(lowest)
+})
+
+/** The first rows, at most `limit` and at most `bytesMax` bytes (but one at least). */
+const pageOf = (route: Route, rows: Iterable<Row>, limit: number, bytesMax: number): Page => {
+  const envelopes: Array<StoredEnvelope> = []
+  let sum = 0
+  let more = false
+  for (const row of rows) {
+    const body = bytes(row, "bytes")
+    sum += body.length
+    if (envelopes.length >= limit || (envelopes.length > 0 && sum > bytesMax)) {
+      more = true
+      break
+    }
+    envelopes.push({ position: Position.make(integer(row, "position")), bytes: body })
+  }
+  return { envelopes, more, ...placeOf(route) }
+}
 
 /** What an append comes to, before anything is written. */
 interface Plan {
@@ -119,21 +152,32 @@ export class EnvelopeTable {
     const from = Math.max(after, route.lowest - 1)
     const rows = lanes.length === 0
       ? this.#sql.page.iterate(route.gid, from, limit + 1)
-      : this.#sql.pageOfLanes.iterate(route.gid, from, JSON.stringify(lanes.map(Bytes.toHex)), limit + 1)
-    const envelopes: Array<StoredEnvelope> = []
-    let sum = 0
-    let more = false
-    for (const row of rows) {
-      const body = bytes(row, "bytes")
-      sum += body.length
-      if (envelopes.length >= limit || (envelopes.length > 0 && sum > bytesMax)) {
-        more = true
-        break
-      }
-      envelopes.push({ position: Position.make(integer(row, "position")), bytes: body })
+      : this.#sql.pageOfLanes.iterate(route.gid, from, inLanes(lanes), limit + 1)
+    return pageOf(route, rows, limit, bytesMax)
+  }
+
+  readAt(route: Route, { bytesMax, positions }: ReadAt): Page {
+    return pageOf(route, this.#rowsAt(route, positions), positions.length, bytesMax)
+  }
+
+  /** One look each, and none beyond what is taken: as a list in one statement they would all be read to be sorted. */
+  *#rowsAt(route: Route, positions: ReadonlyArray<Position>): Generator<Row> {
+    for (const at of positions) {
+      const row = this.#sql.at.get(route.gid, at)
+      if (row !== undefined) yield row
     }
-    const { chain, lowest, position } = route
-    return { envelopes, more, position: Position.make(position), chain: chain.slice(), lowest: Position.make(lowest) }
+  }
+
+  ids(route: Route, { after, lanes, limit }: Ids): IdPage {
+    const from = Math.max(after, route.lowest - 1)
+    const rows = lanes.length === 0
+      ? this.#sql.ids.all(route.gid, from, limit + 1)
+      : this.#sql.idsOfLanes.all(route.gid, from, inLanes(lanes), limit + 1)
+    const ids = rows.slice(0, limit).map((row) => ({
+      position: Position.make(integer(row, "position")),
+      id: EnvelopeId.make(fixed(row, "id", 32))
+    }))
+    return { ids, more: rows.length > limit, ...placeOf(route), removed: route.position - route.kept }
   }
 
   /** Answers how many of the ids were there. */

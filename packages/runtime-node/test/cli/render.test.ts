@@ -41,7 +41,42 @@ const code: Event = {
   expires: "2026-11-21T10:12:00.000Z"
 }
 
+const relayEvent = {
+  type: "relay",
+  relay: `wss://relay.example/#rly_${"a".repeat(56)}`,
+  phase: "live",
+  pending: 0,
+  received: 7,
+  head: 7,
+  retry: null,
+  failure: null,
+  misbehaved: null
+} as const
+
 describe("text", () => {
+  it("says of a relay what it lacks, what is in the way, and what to do when it was caught", () => {
+    assert.strictEqual(
+      toText(relayEvent, plain),
+      "wss://relay.example/  rly_aaaaaaaa  live  has everything of this device; received 7 of 7"
+    )
+    const caught = toText({
+      ...relayEvent,
+      phase: "stopped",
+      pending: 2,
+      failure: { tag: "RelayMisbehaved", message: "It went back.\u001b[2J", retrying: false },
+      misbehaved: "regress"
+    }, plain)
+    assert.deepStrictEqual(caught.split("\n"), [
+      "wss://relay.example/  rly_aaaaaaaa  stopped  lacks 2 entries; received 7 of 7",
+      "    It went back.\\u{1b}[2J",
+      "    caught: regress; `sotto relays trust rly_aaaaaaaa` goes on with it"
+    ])
+    const { relay } = relayEvent
+    assert.include(toText({ type: "added", relay, pending: 1, complete: false }, plain), "1 entry to be sent")
+    assert.include(toText({ type: "added", relay, pending: 0, complete: true }, plain), "has everything")
+    assert.include(toText({ type: "removed", relay, left: 1 }, plain), "1 relay left")
+  })
+
   it("obeys no control character of what other devices wrote", () => {
     // Escape, bell, C1's CSI, and a change of the direction of writing.
     const nasty = "\u001b[2J\u0007\u009b31m\u202egnp.exe"

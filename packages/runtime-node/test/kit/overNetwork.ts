@@ -13,7 +13,7 @@ export const overNetwork = (relay: Relay.Relay["Service"], url: string): Relay.R
   serve: (near) =>
     Effect.scoped(Effect.gen(function*() {
       const transport = yield* Transport
-      const far = yield* transport.connect({ url, key: relay.relayKey })
+      const far = yield* transport.connect({ url })
       return yield* Effect.raceFirst(pump(near, far), pump(far, near))
     })).pipe(Effect.provide(NodeTransport.layer), Effect.ignore)
 })

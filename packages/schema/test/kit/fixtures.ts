@@ -150,7 +150,22 @@ export const clientFrames = {
   "credit": { _tag: "Credit", handle: 1, bytes: 65_536 },
   "publish": { _tag: "Publish", handle: 1, envelope: envelopeBytes },
   "ping": { _tag: "Ping", request: 9 },
-  "pull": { _tag: "Pull", handle: 1, request: 10, after: 255, limit: 1000 }
+  "pull": { _tag: "Pull", handle: 1, request: 10, after: 255, limit: 1000 },
+  "begin to reconcile all": {
+    _tag: "Reconcile",
+    handle: 1,
+    request: 11,
+    begin: { key: pattern(16, 64), keyEpoch: 1, lanes: [] },
+    message: pattern(187, 65)
+  },
+  "begin to reconcile two lanes": {
+    _tag: "Reconcile",
+    handle: 65_535,
+    request: 0xffff_ffff,
+    begin: { key: pattern(16, 66), keyEpoch: 0xffff_ffff, lanes: [pattern(8, 63), new Uint8Array(8)] },
+    message: pattern(13, 67)
+  },
+  "go on reconciling": { _tag: "Reconcile", handle: 1, request: 12, begin: null, message: pattern(20, 68) }
 }
 const placed = [{ position: 70_000, envelope: envelopeBytes }]
 export const relayFrames = {
@@ -168,7 +183,20 @@ export const relayFrames = {
     refusal: { number: 2002, detail: "", a: 104_857_601, b: 104_857_600 }
   },
   "go away": { _tag: "GoAway", retryAfterMillis: 5000 },
-  "epoch changed": { _tag: "EpochChanged", handle: 1, epoch: 2 }
+  "epoch changed": { _tag: "EpochChanged", handle: 1, epoch: 2 },
+  "reconciled": { _tag: "Reconciled", handle: 1, request: 11, message: pattern(17, 69), head }
+}
+export const peerFrames = {
+  "begin to compare": { _tag: "Reconcile", request: 1, keyEpoch: 2, message: pattern(40, 64) },
+  "go on comparing": { _tag: "Reconcile", request: 0xffff_ffff, keyEpoch: null, message: pattern(300, 65) },
+  "answer": { _tag: "Reconciled", request: 1, message: pattern(41, 66) },
+  "envelopes": { _tag: "Envelopes", request: 2, envelopes: [envelopeBytes, pattern(345, 61)], more: true },
+  "no more envelopes": { _tag: "Envelopes", request: 2, envelopes: [], more: false },
+  "offer": { _tag: "Offer", request: 3, envelopes: [envelopeBytes] },
+  "taken": { _tag: "Taken", request: 3 },
+  "ping": { _tag: "Ping", request: 4 },
+  "pong": { _tag: "Pong", request: 4 },
+  "refused": { _tag: "Refused", request: 0, refusal: { number: 1002, detail: "not a member", a: 0, b: 0 } }
 }
 
 export const mailboxMessages = {

@@ -314,6 +314,7 @@ export const vectorFiles: ReadonlyArray<VectorFile> = [
   envelopes,
   ofType("client-frame.json", "Frame.ClientFrame", "What a client sends on the data plane.", F.clientFrames),
   ofType("relay-frame.json", "Frame.RelayFrame", "What a relay sends on the data plane.", F.relayFrames),
+  ofType("peer-frame.json", "Peer.PeerFrame", "What two devices send each other directly.", F.peerFrames),
   refusals,
   ofType("relay-keys.json", "Relay.RelayKeys", "A relay's public keys.", {
     "a relay": { signing: F.pattern(32, 111), x25519: F.pattern(32, 112), mlKem: F.pattern(1184, 113) }

@@ -12,6 +12,7 @@ import {
   chainOf,
   filled,
   hashOf,
+  ids,
   incoming,
   incomings,
   laneOf,
@@ -22,6 +23,7 @@ import {
   positionsOf,
   prune,
   read,
+  readAt,
   setEpoch,
   state,
   storedOf,
@@ -88,6 +90,8 @@ export const model = (makeLayer: () => Layer.Layer<RelayStore, unknown>) => {
           case "read": {
             const lanes = each.lane === 3 ? [] : [laneOf(each.lane)]
             seen.push(yield* read(each.after, { lanes, limit: each.limit, bytesMax: 400 }))
+            seen.push(yield* ids(each.after, { lanes, limit: each.limit }))
+            seen.push(yield* readAt([each.after, each.after + 1, each.after + each.limit], { bytesMax: 200 }))
           }
         }
         seen.push(yield* state())
@@ -124,10 +128,10 @@ export const restart = (reopen: (() => () => Layer.Layer<RelayStore, unknown>) |
         yield* ack(1, 3)
         yield* RelayStore.use((store) => store.secret.set("key", filled(96, "secret", 1)))
       }))
-      const before = yield* within(Effect.all([state(1), state(2), read(0), read(0, { route: 2 })]))
+      const before = yield* within(Effect.all([state(1), state(2), read(0), read(0, { route: 2 }), ids(2)]))
       yield* within(Effect.gen(function*() {
         assert.deepStrictEqual(
-          yield* Effect.all([state(1), state(2), read(0), read(0, { route: 2 })]),
+          yield* Effect.all([state(1), state(2), read(0), read(0, { route: 2 }), ids(2)]),
           before
         )
         assert.deepStrictEqual(positionsOf(yield* read(0)), [3, 4, 5, 6, 7])

@@ -82,6 +82,25 @@ export const read = (
     })
   )
 
+export const ids = (after = 0, options?: { route?: number; lanes?: ReadonlyArray<Lane>; limit?: number }) =>
+  RelayStore.use((store) =>
+    store.ids({
+      route: routeOf(options?.route ?? 1),
+      after: position(after),
+      lanes: options?.lanes ?? [],
+      limit: options?.limit ?? 10_000
+    })
+  )
+
+export const readAt = (positions: ReadonlyArray<number>, options?: { route?: number; bytesMax?: number }) =>
+  RelayStore.use((store) =>
+    store.readAt({
+      route: routeOf(options?.route ?? 1),
+      positions: positions.map(position),
+      bytesMax: options?.bytesMax ?? 1e9
+    })
+  )
+
 export const state = (n = 1) => RelayStore.use((store) => store.route(routeOf(n)))
 
 export const ack = (tag: number, at: number, seen = NOW) =>

@@ -55,7 +55,7 @@ export const EMPTY_STATE: State = { mark: 0, root: 0, nodes: 0 }
 /** Rows of items do not read. They are dropped, and built again from the log. */
 export class ItemsDamaged extends Schema.TaggedError<ItemsDamaged>()("ItemsDamaged", { detail: Schema.String }) {
   override get message() {
-    return `What this device keeps of items does not read (${this.detail}). No entry is lost: nothing has to be done, ` +
-      "items are built again from its log."
+    return `What this device keeps of items does not read (${this.detail}). No entry is lost, and there is nothing to do: ` +
+      "items are built again from its log, by itself."
   }
 }

@@ -35,6 +35,7 @@ const over = (files: Files.Files, opened: DiskMap.DiskMap): Store["Service"] => 
     }))
   return Store.of({
     get: (key) => Effect.suspend(() => map.get(key)),
+    getMany: (keys) => Effect.forEach(keys, (key) => map.get(key)),
     scan: (range) => Effect.suspend(() => map.scan(range)),
     commit: (writes) => Effect.mapError(commit(writes), failed)
   })

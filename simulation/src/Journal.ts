@@ -8,7 +8,8 @@
  * 2. After a crash there are all records that were answered for, then perhaps some that were not, each whole.
  * 3. A tail that was never durable is cut off. Something unreadable that was durable, as far as later records can tell,
  *    is not cut: opening fails as corrupt.
- * 4. What could not be made durable is taken back. When even that fails, the journal is broken until it is opened anew.
+ * 4. What could not be made durable is taken back. When even that fails, the journal is broken until it is opened anew:
+ *    it refuses everything, and touches its file no more. Records that it refused before may be there then.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -129,6 +130,8 @@ interface Ticket {
 
 export interface Journal {
   readonly sizeBytes: () => number
+  /** Whether it has to be opened anew. From then on it leaves the file alone. */
+  readonly isBroken: () => boolean
   /** Adds a record. `durable` is called when it is, in the order of the records, before anybody hears of it. */
   readonly append: (payload: Uint8Array, durable?: () => void) => Effect.Effect<void, DiskFailed>
   /**
@@ -175,6 +178,8 @@ class OpenJournal implements Journal {
   }
 
   readonly sizeBytes = (): number => this.durableBytes
+
+  readonly isBroken = (): boolean => this.broken !== undefined
 
   readonly append: Journal["append"] = (payload, durable = () => undefined) =>
     this.submit({ kind: "record", payload, durable })

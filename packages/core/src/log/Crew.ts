@@ -352,9 +352,11 @@ const flush = (bridge: Bridge, atMost: Duration.Input = Limit.suspendFlushMillis
 }
 
 const acknowledge = (bridge: Bridge): Effect.Effect<void> =>
-  Effect.forEach(keepersOf(bridge), (keeper) => Effect.ignore(keeper.session()?.acknowledge ?? Effect.void), {
-    discard: true
-  })
+  Effect.suspend(() =>
+    Effect.forEach(keepersOf(bridge), (keeper) => Effect.ignore(keeper.session()?.acknowledge ?? Effect.void), {
+      discard: true
+    })
+  )
 
 // -- presence ----------------------------------------------------------------------------------------------------------
 

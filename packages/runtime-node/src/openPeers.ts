@@ -23,6 +23,7 @@ export const makeServe = ({ client, scope }: Inside): Serve => (options = {}) =>
       Scope.provide(own),
       Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
     )
-    const close = () => Effect.runPromise(Scope.close(own, Exit.void))
+    const closing = Effect.runPromiseWith(yield* Effect.context<never>())
+    const close = () => closing(Scope.close(own, Exit.void))
     return { ...running, close, [Symbol.asyncDispose]: close }
   }))

@@ -29,6 +29,7 @@ import * as Ledger from "./Ledger.ts"
 import type { Reason } from "./Quarantine.ts"
 import type { Quorum } from "./Quorum.ts"
 import * as Receipts from "./Receipts.ts"
+import * as Undecided from "./Undecided.ts"
 import * as Withdrawals from "./Withdrawals.ts"
 
 /** What is kept of one relay. */
@@ -90,6 +91,8 @@ export interface Journal extends Receipts.Receipts, Pick<Coverage.Coverage, "uns
   readonly ids: IdSet
   /** Tells who keeps what came of entries that some left the log. `tell` is for `committed` alone. */
   readonly withdrawals: Withdrawals.Withdrawals
+  /** Items that wait for a person's decision. */
+  readonly undecided: Undecided.Undecided
 }
 
 export interface Options {
@@ -122,23 +125,6 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   /** What failed may be durable all the same: then it is shown, and sent. Where even that can not be read, later. */
   const lookAgain = Effect.ignore(Effect.andThen(reload, Effect.sync(changed.raise)))
 
-  /** Where a relay has come to be offered less: what it does not lack it has, also when it was never sent it. */
-  const tellOffered = (before: Books, after: Books): void => {
-    if (before.bookByHex === after.bookByHex) return
-    for (const [hex, { mark, number, relay }] of after.bookByHex) {
-      const was = before.bookByHex.get(hex)
-      if (was === undefined || was.number !== number || was.mark.offered >= mark.offered) continue
-      const lacking = loaded.coverage.unsent(number)
-      receipts.offered({
-        relay: number,
-        after: was.mark.offered,
-        through: mark.offered,
-        at: { relay, position: mark.head?.body.position ?? mark.cursor },
-        lacks: (ordinal) => lacking.has(ordinal)
-      })
-    }
-  }
-
   const commit = <A>(change: Change<A>): Effect.Effect<A, StoreFailed> =>
     Effect.gen(function*() {
       stale = true
@@ -153,7 +139,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
         receipts.inUse(numbers)
       }
       change.committed?.()
-      tellOffered(before, change.books)
+      for (const passed of passedBetween(before, change.books, loaded.coverage)) receipts.offered(passed)
       changed.raise()
       return change.value
     })
@@ -168,6 +154,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     changed,
     ids: new IdSet(),
     withdrawals: Withdrawals.make(),
+    undecided: Undecided.make(changed),
     books: () => loaded.books,
     unsent: (relay) => loaded.coverage.unsent(relay),
     lackedBy: (atLeast, offers) => loaded.coverage.lackedBy(atLeast, offers),
@@ -186,6 +173,23 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
 /** Numbers of the relays in use. */
 export const numbersOf = ({ bookByHex }: Books): ReadonlySet<number> =>
   new Set([...bookByHex.values()].map(({ number }) => number))
+
+/** Where relays have come to be offered less: what one does not lack it has, also when it was never sent it. */
+const passedBetween = (before: Books, after: Books, coverage: Coverage.Coverage): ReadonlyArray<Receipts.Passed> => {
+  if (before.bookByHex === after.bookByHex) return []
+  return [...after.bookByHex].flatMap(([hex, { mark, number, relay }]) => {
+    const was = before.bookByHex.get(hex)
+    if (was === undefined || was.number !== number || was.mark.offered >= mark.offered) return []
+    const lacking = coverage.unsent(number)
+    return [{
+      relay: number,
+      after: was.mark.offered,
+      through: mark.offered,
+      at: { relay, position: mark.head?.body.position ?? mark.cursor },
+      lacks: (ordinal: number) => lacking.has(ordinal)
+    }]
+  })
+}
 
 const relaysDiffer = (before: Books, after: Books): boolean => {
   if (before.bookByHex === after.bookByHex) return false

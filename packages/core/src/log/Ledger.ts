@@ -46,7 +46,8 @@ const TABLE = {
   refused: 13,
   deferred: 14,
   evidence: 15,
-  witness: 16
+  witness: 16,
+  withdrawn: 17
 } as const
 
 /** The version of this layout; another one is refused, not guessed at. */
@@ -370,4 +371,11 @@ export const witness = makeTable({
   table: TABLE.witness,
   codec: Codec.make(Head, "Head"),
   ...byNumber
+})
+/** Entries that left the log, by the ordinal that they had, until whoever keeps what came of them took note. */
+export const withdrawn = makeTable({
+  name: "withdrawn",
+  table: TABLE.withdrawn,
+  codec: Codec.make(EntryRow, "EntryRow"),
+  ...byOrdinal
 })

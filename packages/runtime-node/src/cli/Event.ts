@@ -17,9 +17,55 @@ export interface Listening {
   readonly data: string
 }
 
-/** The relay ended in an orderly way: everything that it acknowledged is on disk. */
+/** A relay, or a device that others connect to, ended in an orderly way: everything that it acknowledged is on disk. */
 export interface Stopped {
   readonly type: "stopped"
+  readonly what: "relay" | "device"
+}
+
+/** This device takes connections of others. `urls`: as other machines may reach it, when it listens on all addresses. */
+export interface Serving {
+  readonly type: "serving"
+  readonly url: string
+  readonly urls: ReadonlyArray<string>
+  readonly device: string
+  readonly label: string
+  readonly space: string
+}
+
+/** Another device of the space is connected directly. */
+export interface Met {
+  readonly type: "met"
+  readonly device: string
+  readonly label: string
+}
+
+/** How many envelopes have moved over its connection so far. */
+export interface Moved {
+  readonly type: "moved"
+  readonly device: string
+  readonly label: string
+  readonly received: number
+  readonly sent: number
+}
+
+/** Its connection ended, after so many envelopes. */
+export interface Left {
+  readonly type: "left"
+  readonly device: string
+  readonly label: string
+  readonly received: number
+  readonly sent: number
+}
+
+/** Both have what the other had: `received` envelopes were missing here, `sent` there. A relay is no device (`null`). */
+export interface Synced {
+  readonly type: "synced"
+  readonly url: string
+  readonly device: string | null
+  readonly label: string | null
+  readonly received: number
+  readonly sent: number
 }
 
 /** A device has a home space of its own. `stored`: its relay knows the space. */
@@ -318,6 +364,11 @@ export interface Failed {
 export type Event =
   | Listening
   | Stopped
+  | Serving
+  | Met
+  | Moved
+  | Left
+  | Synced
   | Initialized
   | CodeShown
   | PairRequest

@@ -123,6 +123,10 @@ const plural = (noun: string): string => noun.endsWith("y") ? `${noun.slice(0, -
 
 const counted = (count: number, noun: string): string => `${count} ${count === 1 ? noun : plural(noun)}`
 
+/** What moved between this device and another side. */
+const movedText = ({ received, sent }: { readonly received: number; readonly sent: number }): string =>
+  received + sent === 0 ? "nothing new" : `${received} received, ${sent} sent`
+
 const safetyText = (event: StatusLine): string => {
   if (event.pending > 0) return `${counted(event.pending, "change")} saved on this device, not yet at a relay`
   return event.state === "synced" ? "everything of this device is stored at a relay" : "nothing of this device waits"
@@ -224,7 +228,19 @@ const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) =>
       `  ${paint(style, "bold", address)}`,
       `Data in ${data}${metrics === null ? "" : `, metrics at ${metrics}`}. Ctrl+C stops it.`
     ].join("\n"),
-  stopped: () => "The relay has stopped. All that it acknowledged is on disk.",
+  stopped: ({ what }) => `The ${what} has stopped. All that it acknowledged is on disk.`,
+  serving: ({ label, urls }, style) =>
+    [
+      `${quoted(label)} is ready. On another device of yours run:`,
+      ...urls.map((url) => `  sotto sync ${paint(style, "bold", url)}`),
+      "Ctrl+C stops it."
+    ].join("\n"),
+  met: ({ label }, style) => `${paint(style, "green", "●")} ${quoted(label)} is connected`,
+  moved: (event) => `  ${quoted(event.label)}  ${movedText(event)} so far`,
+  left: (event, style) => `${paint(style, "dim", "○")} ${quoted(event.label)} has left: ${movedText(event)}`,
+  synced: (event, style) =>
+    `${paint(style, "green", "✓")} in sync with ${event.label === null ? event.url : quoted(event.label)}: ` +
+    movedText(event),
   initialized: ({ home, label, recovery, stored }, style) =>
     [
       `${quoted(label)} is set up in ${home}` +

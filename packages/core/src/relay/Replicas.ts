@@ -207,7 +207,7 @@ export class Replicas {
     const again = (): Effect.Effect<A | undefined, Failure> =>
       ++times > AGAIN_MAX ? Effect.fail(new Overloaded({ retryAfterMillis: RETRY_MILLIS })) : next
     const next: Effect.Effect<A | undefined, Failure> = Effect.suspend(() => {
-      if (!use.isWanted()) return Effect.succeed(undefined)
+      if (!use.isWanted()) return Effect.undefined
       return Effect.flatMap(this.turn.withPermit(this.page(selection, slot)), (page) => {
         if (slot.read !== undefined && slot.read.removed !== page.removed) {
           this.forget(slot)

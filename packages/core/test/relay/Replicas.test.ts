@@ -155,7 +155,7 @@ describe("Replicas", () => {
       const { replicas, seen } = yield* start()
       yield* open()
       yield* append(incomings(1, 2600))
-      const answers = yield* Effect.all(range(1, 5).map(() => replicas.use(selection(), look)), {
+      const answers = yield* Effect.forEach(range(1, 5), () => replicas.use(selection(), look), {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(answers.map((answer) => answer?.count), range(1, 5).map(() => 2600))
@@ -183,7 +183,7 @@ describe("Replicas", () => {
         yield* open(route)
         yield* append(incomings(1, 1900), { route })
       }
-      yield* Effect.all([1, 2].map((route) => replicas.use(selection({ route }), look)), { concurrency: 2 })
+      yield* Effect.forEach([1, 2], (route) => replicas.use(selection({ route }), look), { concurrency: 2 })
       assert.deepStrictEqual(order, [1, 2, 1, 2, 1, 2, 1, 2])
     })
   )

@@ -83,9 +83,12 @@ describe("two devices whose relay is gone", () => {
     const serving = await serve(stage, laptop)
     await using proxy = await RecordingProxy.to(serving.port)
     const url = `ws://127.0.0.1:${proxy.port}/`
+    const held = proxy.holdAfter(1_500_000)
     const syncing = stage.run(phone, ["sync", url])
-    while (proxy.captured.length < 1_500_000) await new Promise((resolve) => setTimeout(resolve, 2))
+    await held
     await serving.child.stop("SIGKILL")
+    proxy.cut()
+    proxy.mend()
     const [error] = linesOf(expectCode(await syncing, 3), "error")
     assert.strictEqual(text(error, "tag"), "PeerUnreachable")
     const before = await valuesIn(phone)

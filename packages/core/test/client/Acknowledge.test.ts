@@ -36,4 +36,27 @@ layer(World.CryptoLive)("acknowledging", (it) => {
       assert.strictEqual(kept(relay), 0)
       assert.deepStrictEqual(yield* values(b.client()), ["1", "2"])
     }))
+
+  it.effect("begins when a device first comes: what it has not received by then is kept for it", () =>
+    Effect.gen(function*() {
+      const world = yield* World.make
+      const relay = yield* world.makeRelay()
+      const a = yield* world.makeDevice("a")
+      yield* World.create(a, "a", [relay], { retention: { _tag: "Transit", ttl: { _tag: "Never" } } })
+      yield* a.open
+      yield* a.client().settled
+      const b = yield* World.admit(world, a, "b")
+      yield* a.client().settled
+      yield* b.open
+      yield* b.client().settled
+      yield* b.cut
+      yield* push(a.client(), "1")
+      yield* a.client().settled
+      yield* a.client().ack
+      yield* relay.relay().sweep
+      yield* b.heal
+      yield* b.client().wake
+      yield* b.client().pull
+      assert.deepStrictEqual(yield* values(b.client()), ["1"])
+    }))
 })

@@ -2,10 +2,11 @@
 import { byzantine } from "@sotto/scenarios/simulation/Byzantine"
 import { members } from "@sotto/scenarios/simulation/Members"
 import { pairing } from "@sotto/scenarios/simulation/Pairing"
+import { peers } from "@sotto/scenarios/simulation/Peers"
 import { sync } from "@sotto/scenarios/simulation/Sync"
 
 /** @public */
-export const simulations = [sync, pairing, byzantine, members]
+export const simulations = [sync, pairing, byzantine, members, peers]
 
 /** @public */
 export const mutants = "scenarios/mutants"

@@ -1,6 +1,7 @@
 /**
- * A space that is there already when a run begins: five devices at one or two relays, each of which was online once. Made
- * once by the shipped programs, then put on the disks of many runs, so that these begin where something happens.
+ * A space that is there already when a run begins: five devices at one or two relays, each of which was online once; or
+ * at none, when each was connected to the first one. Made once by the shipped programs, then put on the disks of many
+ * runs, so that these begin where something happens.
  *
  * The same for every run and process: it depends on the tier of cryptography, the relays and how they keep the space only;
  * and, when they keep it in transit, on which devices there are: the others never come, and nobody waits for them.
@@ -122,10 +123,14 @@ const build = (kernel: Kernel.Kernel, plan: Plan) =>
         const options = { relays: relayAddresses, admin: true }
         yield* guest.run(Sotto.join(SpaceState.toWelcome(founder.crypto, yield* client.state, options)))
       }
-      yield* client.settled
+      if (hosts.length > 0) yield* client.settled
     })))
     for (const [index, device] of devices.entries()) {
       if (!plan.online.includes(deviceOf(index))) continue
+      if (hosts.length === 0) {
+        if (device !== founder) yield* connect(founder, device)
+        continue
+      }
       yield* device.run(
         Effect.scoped(Effect.flatMap(Sotto.open, ({ client }) => Effect.andThen(client.settled, client.ack)))
       )
@@ -166,6 +171,8 @@ const dialing = (relayByUrl: ReadonlyMap<string, Relay.Relay["Service"]>): Trans
     })
   })
 
+type MadeDevice = ReturnType<typeof makeDevice>
+
 const makeDevice = (plan: Plan, node: string, transport: Transport["Service"]) => {
   const crypto = cryptoOf(plan, node)
   const store = makeMemory()
@@ -180,6 +187,15 @@ const makeDevice = (plan: Plan, node: string, transport: Transport["Service"]) =
     run: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provideContext(effect, directory)
   }
 }
+
+/** Two devices get what the other one has. */
+const connect = (asking: MadeDevice, asked: MadeDevice) =>
+  Effect.scoped(Effect.gen(function*() {
+    const [near, far] = yield* Connection.pair
+    const open = Effect.map(Sotto.open, ({ client }) => client.peers)
+    const [asker, answerer] = [yield* asking.run(open), yield* asked.run(open)]
+    yield* Effect.raceFirst(asker.sync(near), answerer.speak(far, "responder"))
+  }))
 
 const cache = new Map<string, Prepared>()
 

@@ -2,6 +2,7 @@
 import { byzantine } from "@sotto/scenarios/simulation/Byzantine"
 import { members } from "@sotto/scenarios/simulation/Members"
 import { pairing } from "@sotto/scenarios/simulation/Pairing"
+import { peers } from "@sotto/scenarios/simulation/Peers"
 import { sync } from "@sotto/scenarios/simulation/Sync"
 import * as Corpus from "@sotto/simulation/Corpus"
 import * as fs from "node:fs"
@@ -14,7 +15,7 @@ describe("what was found once", () => {
     it(`stays mended: ${file}`, () => {
       const entry = Corpus.fromText(fs.readFileSync(new URL(file, folder), "utf8"))
       assert(typeof entry !== "string", `${file} does not parse`)
-      const { detail, result } = Corpus.verify(entry, [sync, pairing, byzantine, members])
+      const { detail, result } = Corpus.verify(entry, [sync, pairing, byzantine, members, peers])
       assert.strictEqual(result, "as-expected", detail)
     })
   }

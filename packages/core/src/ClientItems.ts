@@ -7,7 +7,8 @@
  *    after the other, so that each knows of the one before.
  * 2. Of a collection that was named here, merges are written down by the device whose turn it is (`Merge.isWriter`), as
  *    soon as it is at rest. A device that may not write shows them all the same.
- * 3. Until the first question about items nothing runs, and nothing is read or written.
+ * 3. What a person has to decide is counted, for the status.
+ * 4. Until the first question about items nothing runs, and nothing is read or written.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -15,6 +16,7 @@ import { Desk } from "./collection/Desk.ts"
 import { collectionOf } from "./collection/Handle.ts"
 import type { ItemCollection } from "./collection/ItemCollection.ts"
 import { Settler } from "./collection/Settler.ts"
+import { Tally } from "./collection/Tally.ts"
 import * as Collection from "./item/Collection.ts"
 import * as DurableItemStore from "./item/DurableItemStore.ts"
 import type { Strategy } from "./item/merge/Strategy.ts"
@@ -45,13 +47,15 @@ export const make = Effect.fn("ClientItems.make")(function*(
   const feed = yield* ItemFeed.make(journal, store)
   const desk = new Desk(journal, outbox, feed)
   const settler = new Settler(desk)
+  const tally = new Tally(feed, journal.undecided)
   const scope = yield* Effect.scope
-  let isSettling = false
-  /** Everything that is accepted now shows, and merges are written from now on. */
+  let isRunning = false
+  /** Everything that is accepted now shows; merges are written, and conflicts counted, from now on. */
   const ready = Effect.suspend(() => {
-    if (isSettling) return feed.current
-    isSettling = true
-    return Effect.andThen(Effect.forkIn(settler.run, scope), feed.current)
+    if (isRunning) return feed.current
+    isRunning = true
+    const looksAfter = Effect.all([settler.run, tally.run], { concurrency: "unbounded" })
+    return Effect.andThen(Effect.forkIn(looksAfter, scope), feed.current)
   })
 
   function collection(name: string, options?: { readonly merge?: Strategy }): ItemCollection<Uint8Array>
@@ -65,6 +69,7 @@ export const make = Effect.fn("ClientItems.make")(function*(
   ): ItemCollection<A> | ItemCollection<Uint8Array> {
     const open = <B>(made: Collection.Collection<B>) => {
       settler.register(made)
+      tally.register(made)
       return collectionOf(desk, ready, made)
     }
     return form === undefined

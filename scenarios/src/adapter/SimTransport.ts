@@ -1,10 +1,9 @@
 /**
- * Core's network over the simulator's: a `Transport` for clients, and the front door of a relay.
+ * Core's network over the simulator's: a `Transport` for clients, and the front door of a relay or of a device.
  *
- * 1. The URL of the relay that listens at `relay-1` is `ws://relay-1/`.
+ * 1. The URL of the relay or device that listens at `relay-1` is `ws://relay-1/`.
  * 2. A connection ends with the scope that opened it; a crash closes nothing, as with any process that is killed.
  */
-import type * as Relay from "@sotto/core/relay/Relay"
 import { type Connection, ConnectionClosed, RelayUnreachable, Transport } from "@sotto/core/Transport"
 import type * as Socket from "@sotto/simulation/Socket"
 import * as Effect from "effect/Effect"
@@ -22,7 +21,7 @@ const fromSocket = (socket: Socket.Socket): Connection => ({
 
 const REASONS = { unknown: "network", refused: "refused", timeout: "timeout", network: "network" } as const
 
-/** The URL of a relay that listens at `address` in the simulated network. */
+/** The URL of a relay or device that listens at `address` in the simulated network. */
 export const urlOf = (address: string): string => `ws://${address}/`
 
 const addressOf = (url: string): string => url.replace(/^wss?:\/\//, "").replace(/\/$/, "")
@@ -37,11 +36,16 @@ export const make = (host: Socket.Host): Transport["Service"] =>
       })
   })
 
+/** What serves connections, one call for each: a relay, or a device. */
+export interface Server {
+  readonly serve: (connection: Connection) => Effect.Effect<void>
+}
+
 /** Serves all who connect to `address`, until the scope closes. */
 export const serve = (
   host: Socket.Host,
   address: string,
-  relay: Pick<Relay.Relay["Service"], "serve">
+  server: Server
 ): Effect.Effect<never, Socket.AddressTaken, Scope.Scope> =>
   Effect.gen(function*() {
     const { accept } = yield* host.listen(address)
@@ -51,7 +55,7 @@ export const serve = (
         const own = yield* Scope.fork(scope)
         const socket = yield* Effect.onError(restore(Scope.provide(accept, own)), () => Scope.close(own, Exit.void))
         yield* Effect.forkIn(
-          Effect.onExit(restore(relay.serve(fromSocket(socket))), (exit) => Scope.close(own, exit)),
+          Effect.onExit(restore(server.serve(fromSocket(socket))), (exit) => Scope.close(own, exit)),
           scope
         )
       })

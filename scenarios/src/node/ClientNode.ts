@@ -28,6 +28,8 @@ export type Directory = Context.Context<Store | Keystore | Crypto | Transport>
 export interface Options {
   /** Brings the device into a space, if it is in none: from a prepared one, by creating one, or by pairing. */
   readonly enter: (host: Node.Base) => Effect.Effect<void, unknown, Store | Keystore | Crypto | Transport>
+  /** What goes on beside the client for as long as the device runs. */
+  readonly beside?: (handle: Handle) => Effect.Effect<unknown, unknown, Scope.Scope>
 }
 
 /** What commands and probes of a device work with. */
@@ -49,7 +51,9 @@ export const program = (options: Options) => (host: Node.Host<Handle>) =>
   Effect.gen(function*() {
     const directory = yield* open(host)
     yield* again(host, Effect.provideContext(options.enter(host), directory))
-    host.ready(yield* start(host, directory))
+    const handle = yield* start(host, directory)
+    if (options.beside !== undefined) yield* Effect.forkScoped(options.beside(handle))
+    host.ready(handle)
     return yield* Effect.never
   })
 

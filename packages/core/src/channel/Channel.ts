@@ -27,7 +27,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { Crypto } from "../Crypto.ts"
+import { Crypto, EntropyUnavailable } from "../Crypto.ts"
 import type { DeviceIdentity } from "../Device.ts"
 import type { Connection, ConnectionClosed } from "../Transport.ts"
 import { type ChannelEnd, ChannelFailed, ENDED_HERE, endWith, RelayKeyMismatch } from "./ChannelError.ts"
@@ -101,7 +101,7 @@ export const meet: (
   }
 ) => Effect.Effect<
   Channel & { readonly remote: NoiseKeys },
-  ConnectionClosed | ChannelFailed,
+  ConnectionClosed | ChannelFailed | EntropyUnavailable,
   Crypto | Scope.Scope
 > = Effect.fn("Channel.meet")(function*(connection, { context, identity, role }) {
   const crypto = yield* Crypto
@@ -237,6 +237,14 @@ const respond = Effect.fnUntraced(function*(
   return yield* finish(handshake)
 })
 
+/** That this device has no randomness says nothing of the other one. */
+const orOwnTrouble = <A>(
+  result: Result.Result<A, Handshake.HandshakeFailed>
+): Effect.Effect<A, ChannelFailed | EntropyUnavailable> =>
+  Result.isFailure(result) && result.failure.reason === "entropy"
+    ? Effect.fail(new EntropyUnavailable())
+    : orChannelFailed(result)
+
 /** Messages of the handshake between devices. */
 const PEER_MESSAGES = 4
 
@@ -248,8 +256,8 @@ const takeTurns = Effect.fnUntraced(function*(
 ) {
   for (let turn = 0; turn < PEER_MESSAGES; turn++) {
     if ((turn % 2 === 0) === (role === "initiator")) {
-      yield* withinStep(connection.send(yield* orChannelFailed(handshake.write())))
-    } else yield* orChannelFailed(handshake.read(yield* withinStep(inbox.next)))
+      yield* withinStep(connection.send(yield* orOwnTrouble(handshake.write())))
+    } else yield* orOwnTrouble(handshake.read(yield* withinStep(inbox.next)))
   }
   return yield* finish(handshake)
 })

@@ -247,6 +247,7 @@ const statusOf = (bridge: Bridge): Status.Status => {
     pending: pendingOf(bridge),
     needed: Quorum.needed(bridge.journal.quorum, all.length),
     quarantined,
+    conflicted: bridge.journal.undecided.count(),
     relays: all,
     failure: trouble?.failure ?? null
   })

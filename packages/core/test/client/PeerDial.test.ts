@@ -3,7 +3,7 @@ import * as Channel from "@sotto/core/channel/Channel"
 import { ChannelFailed } from "@sotto/core/channel/ChannelError"
 import * as Connection from "@sotto/core/channel/Connection"
 import { PeerSilent, PeerUnknown } from "@sotto/core/ClientError"
-import { Crypto } from "@sotto/core/Crypto"
+import { Crypto, EntropyUnavailable } from "@sotto/core/Crypto"
 import type { PeerEnded, PeerWatch } from "@sotto/core/log/Peers"
 import * as PeerDial from "@sotto/core/PeerDial"
 import { ReconcileFailed } from "@sotto/core/reconcile/ReconcileFailed"
@@ -86,6 +86,29 @@ layer(World.CryptoLive)("a device that is given a URL", (it) => {
       assert.strictEqual(yield* failure(b, URL, toC), "PeerRefused stranger")
     }))
 
+  it.effect("says nothing of the other one when it has no randomness itself", () =>
+    Effect.gen(function*() {
+      const { a, b, transport } = yield* pair
+      const space = b.client().space
+      const dead = {
+        ...(yield* Crypto),
+        random: () => {
+          throw new EntropyUnavailable()
+        }
+      }
+      const peers = {
+        sync: (connection: Line) =>
+          Channel.meet(connection, { role: "initiator", identity: b.identity(), context: space }).pipe(
+            Effect.andThen(Effect.die("it met without randomness")),
+            Effect.provideService(Crypto, dead),
+            Effect.scoped
+          )
+      }
+      const error = yield* Effect.flip(Effect.provideService(PeerDial.sync(peers, URL), Transport, transport))
+      assert.strictEqual(error._tag, "EntropyUnavailable")
+      assert.deepStrictEqual(yield* a.client().peers.connected, [])
+    }))
+
   it.effect("gives up a device that answers nothing", () =>
     Effect.gen(function*() {
       const { a, b, world } = yield* pair
@@ -126,6 +149,10 @@ layer(World.CryptoLive)("a device that is given a URL", (it) => {
         [
           new ReconcileFailed({ reason: "malformed", request: new Uint8Array(0), received: new Uint8Array(0) }),
           "PeerRefused misbehaved"
+        ],
+        [
+          new ReconcileFailed({ reason: "changing", request: new Uint8Array(0), received: new Uint8Array(0) }),
+          "PeerUnreachable ended"
         ],
         [new StoreFailed({ reason: "full", operation: "commit", detail: "" }), "StoreFailed full"]
       ]

@@ -319,6 +319,31 @@ export interface Diagnosis {
   readonly message: string
 }
 
+/** Something that `sotto verify` found. `where`: which entry, chain, relay or row. `next` says what to do about it. */
+export interface ProblemLine {
+  readonly type: "problem"
+  readonly kind: string
+  readonly where: string
+  readonly detail: string
+  readonly next: string
+}
+
+/** What `sotto verify` looked at. `problems` counts all; the first thousand were told. */
+export interface Verified {
+  readonly type: "verified"
+  readonly sound: boolean
+  readonly problems: number
+  readonly entries: number
+  readonly chains: number
+  readonly signatures: number
+  readonly relays: number
+  readonly positions: number
+  readonly unsent: number
+  readonly waiting: number
+  readonly refused: number
+  readonly gaps: number
+}
+
 /** Something that a person should know, while the command goes on. */
 export interface Notice {
   readonly type: "notice"
@@ -362,5 +387,7 @@ export type Event =
   | Trusted
   | Check
   | Diagnosis
+  | ProblemLine
+  | Verified
   | Notice
   | Failed

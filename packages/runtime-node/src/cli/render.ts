@@ -16,10 +16,12 @@ import type {
   Event,
   ItemEvent,
   Picture,
+  ProblemLine,
   RelayEvent,
   RelayLine,
   StatusLine,
   Value,
+  Verified,
   Version
 } from "./Event.ts"
 
@@ -180,6 +182,29 @@ const deviceText = (style: Style, event: DeviceLine): string => {
   }${notes.length === 0 ? "" : `  (${notes.join(", ")})`}`
 }
 
+const problemText = (style: Style, event: ProblemLine): string =>
+  `${paint(style, "red", "✗")} ${event.kind.padEnd(9)}  ${line(event.where)}: ${line(event.detail)}`
+
+const verifiedText = (style: Style, event: Verified): string => {
+  const looked = [
+    counted(event.entries, "entry"),
+    counted(event.chains, "chain"),
+    counted(event.signatures, "signature"),
+    `${counted(event.positions, "position")} of ${counted(event.relays, "relay")}`
+  ].join(", ")
+  const aside = [
+    ...event.unsent === 0 ? [] : [`${event.unsent} to be sent`],
+    ...event.waiting + event.refused === 0 ? [] : [`${event.waiting + event.refused} set aside`],
+    ...event.gaps === 0 ? [] : [`${counted(event.gaps, "gap")} that relays had left`]
+  ]
+  return [
+    event.sound
+      ? paint(style, "green", "✓ All agrees.")
+      : paint(style, "red", `✗ ${counted(event.problems, "problem")}.`),
+    `  Looked at ${looked}${aside.length === 0 ? "" : `; ${aside.join(", ")}`}.`
+  ].join("\n")
+}
+
 const MARKS: Record<CheckResult, readonly [Ink, string]> = {
   ok: ["green", "✓"],
   warning: ["yellow", "!"],
@@ -256,6 +281,8 @@ const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) =>
   trusted: (event, style) => filledText(style, event, "is used again"),
   check: (event, style) => checkText(style, event),
   diagnosis: ({ healthy, message }, style) => `\n${paint(style, healthy ? "green" : "red", line(message))}`,
+  problem: (event, style) => problemText(style, event),
+  verified: (event, style) => verifiedText(style, event),
   notice: ({ message }, style) => paint(style, "dim", line(message)),
   error: ({ message, number, tag }, style) =>
     `${paint(style, "red", tag)}${number === undefined ? "" : ` (${number})`}: ${line(message)}`

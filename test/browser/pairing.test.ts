@@ -1,4 +1,8 @@
-/** The whole way in a real browser: a page pairs with a Node device by code, syncs both ways, is reloaded, goes on. */
+/**
+ * The whole way in a real browser: a page pairs with a Node device by code, syncs both ways, is reloaded, goes on, and
+ * connects to the device itself when there is no relay.
+ */
+import type { SottoHandle } from "@sotto/core/Face"
 import * as NodeCrypto from "@sotto/runtime-node/NodeCrypto"
 import { openSotto } from "@sotto/runtime-node/open"
 import * as RelayServer from "@sotto/runtime-node/RelayServer"
@@ -19,7 +23,17 @@ const startRelay = async (directory: string) => {
   return { address: running.address, close: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
 }
 
-it("a page pairs with a Node device, syncs both ways, is reloaded and goes on", async () => {
+const valuesOf = async (device: SottoHandle): Promise<ReadonlyArray<string>> => {
+  const values: Array<string> = []
+  for await (const { ops } of device.entries()) {
+    for (const { action } of ops) {
+      if (action._tag === "Put") values.push(new TextDecoder().decode(action.value))
+    }
+  }
+  return values.sort()
+}
+
+it("a page pairs with a Node device, syncs both ways, is reloaded and goes on, also without the relay", async () => {
   await using cleanup = new AsyncDisposableStack()
   const directory = await mkdtemp(join(tmpdir(), "sotto-page-"))
   cleanup.defer(() => rm(directory, { recursive: true, force: true }))
@@ -58,13 +72,18 @@ it("a page pairs with a Node device, syncs both ways, is reloaded and goes on", 
   assert.deepStrictEqual(await call(tab, "values"), ["after the reload", ...both])
 
   await laptop.settled()
-  const onLaptop: Array<string> = []
-  for await (const { ops } of laptop.entries()) {
-    for (const { action } of ops) {
-      if (action._tag === "Put") onLaptop.push(new TextDecoder().decode(action.value))
-    }
-  }
-  assert.deepStrictEqual(onLaptop.sort(), ["after the reload", ...both])
+  assert.deepStrictEqual(await valuesOf(laptop), ["after the reload", ...both])
+
+  // The same two without the relay: the page connects to the device.
+  await laptop.pause()
+  await call(tab, "pause")
+  await laptop.push("laptop, alone")
+  await call(tab, "write", "page, alone")
+  const served = await laptop.peers.serve()
+  assert.deepStrictEqual(await call(tab, "sync", served.url), [1, 1])
+  const all = [...both, "after the reload", "laptop, alone", "page, alone"].sort()
+  assert.deepStrictEqual(await call(tab, "valuesHere"), all)
+  assert.deepStrictEqual(await valuesOf(laptop), all)
   await call(tab, "close")
   assert.deepStrictEqual(harness.problems, [])
 }, 60_000)

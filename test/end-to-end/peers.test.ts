@@ -36,8 +36,10 @@ const pairOf = async (stage: Stage) => {
   return { relay, laptop, phone }
 }
 
-const pushOffline = async (stage: Stage, home: string, value: string) => {
-  expectCode(await stage.run(home, ["push", value]), 3)
+/** Writes a value without a relay. */
+const note = async (dir: string, value: string) => {
+  await using sotto = await openSotto({ dir })
+  await sotto.push(value)
 }
 
 /** Syncs with what serves; answers how many envelopes came and went. */
@@ -57,9 +59,9 @@ describe("two devices whose relay is gone", () => {
     await using stage = new Stage()
     const { laptop, phone, relay } = await pairOf(stage)
     await relay.child.stop("SIGKILL")
-    await pushOffline(stage, laptop, "laptop 1")
-    await pushOffline(stage, laptop, "laptop 2")
-    await pushOffline(stage, phone, "phone")
+    expectCode(await stage.run(laptop, ["push", "laptop 1"]), 3)
+    await note(laptop, "laptop 2")
+    await note(phone, "phone")
     const serving = await serve(stage, laptop)
     assert.deepStrictEqual(await sync(stage, phone, serving.url), { label: "Laptop", received: 2, sent: 1 })
     assert.deepStrictEqual(await sync(stage, phone, serving.url), { label: "Laptop", received: 0, sent: 0 })
@@ -81,9 +83,12 @@ describe("two devices whose relay is gone", () => {
     const serving = await serve(stage, laptop)
     await using proxy = await RecordingProxy.to(serving.port)
     const url = `ws://127.0.0.1:${proxy.port}/`
+    const held = proxy.holdAfter(1_500_000)
     const syncing = stage.run(phone, ["sync", url])
-    while (proxy.captured.length < 1_500_000) await new Promise((resolve) => setTimeout(resolve, 2))
+    await held
     await serving.child.stop("SIGKILL")
+    proxy.cut()
+    proxy.mend()
     const [error] = linesOf(expectCode(await syncing, 3), "error")
     assert.strictEqual(text(error, "tag"), "PeerUnreachable")
     const before = await valuesIn(phone)
@@ -124,7 +129,7 @@ describe("three devices", () => {
     // The laptop hears of the tablet through the relay, which is gone after that.
     await stage.pull(laptop)
     await relay.child.stop("SIGKILL")
-    for (const home of [laptop, phone, tablet]) await pushOffline(stage, home, `from ${home.split("/").at(-1)}`)
+    for (const home of [laptop, phone, tablet]) await note(home, `from ${home.split("/").at(-1)}`)
     const all = ["from laptop", "from phone", "from tablet"]
 
     const first = await serve(stage, laptop)
@@ -144,7 +149,7 @@ describe("three devices", () => {
     await stage.pair(phone, tablet, relay.address, "Tablet")
     await stage.pull(laptop)
     await relay.child.stop("SIGKILL")
-    await pushOffline(stage, tablet, "from the tablet")
+    await note(tablet, "from the tablet")
     const middle = await serve(stage, phone)
     const following = stage.children.start(["sync", middle.url, "--follow", "--json"], { home: laptop })
     await following.line("synced")
@@ -153,7 +158,7 @@ describe("three devices", () => {
 
     await middle.child.stop("SIGKILL")
     await following.line("notice", (line) => text(line, "message").includes("Trying again in"))
-    await pushOffline(stage, phone, "from the phone")
+    await note(phone, "from the phone")
     await serve(stage, phone, middle.port)
     await following.line("synced", (line) => line["received"] === 1)
     expectCode(await following.stop("SIGINT"), 130)

@@ -1,4 +1,5 @@
 /** A space at two relays by the command line alone: one is added, another one dies for good, and nothing is lost. */
+import { openSotto } from "@sotto/runtime-node/open"
 import * as fs from "node:fs"
 import { assert, describe, it } from "vitest"
 import type { Line } from "../process/Child.ts"
@@ -145,6 +146,27 @@ describe("several relays", () => {
     const tooSmall = expectCode(await stage.run(laptop, ["relays", "add", narrow.address]), 4)
     assert.deepInclude(linesOf(tooSmall, "added")[0], { complete: false, pending: 1 })
     assert.strictEqual(errorOf(linesOf(tooSmall, "error")), "EnvelopeTooLarge")
+  })
+
+  it("that a device was compared with, and did not read, hide nothing of what is here", async () => {
+    await using stage = new Stage()
+    const first = await stage.relay({ data: stage.place.at("first") })
+    const second = await stage.relay({ data: stage.place.at("second") })
+    const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
+    await stage.init(laptop, first.address, "Laptop")
+    await stage.pair(laptop, phone, first.address, "Phone")
+    const all = Array.from({ length: 20 }, (_, at) => `${at}`)
+    const running = await openSotto({ dir: laptop })
+    for (const value of all) await running.push(value)
+    await running.settled()
+    await running.close()
+    assert.deepStrictEqual(valuesOf(await stage.pull(phone)), all)
+    expectCode(await stage.run(laptop, ["relays", "add", second.address]), 0)
+    expectCode(await stage.run(phone, ["relays", "add", second.address]), 0)
+    const pulled = linesOf(expectCode(await stage.run(phone, ["pull", "--relay", second.key]), 0), "entry")
+    assert.deepStrictEqual(valuesOf(pulled), all)
+    assert.isTrue(pulled.every((line) => line["position"] === null), "nobody read where it stands")
+    expectCode(await stage.run(phone, ["verify"]), 0)
   })
 
   it("that went back to an older state are used again on request alone", async () => {

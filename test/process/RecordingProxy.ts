@@ -11,6 +11,8 @@ export class RecordingProxy implements AsyncDisposable {
   readonly #sent: Array<Buffer> = []
   #target: number
   #cut = false
+  #bytes = 0
+  #hold: { readonly bytes: number; readonly reached: () => void } | undefined
 
   private constructor(target: number) {
     this.#target = target
@@ -53,6 +55,14 @@ export class RecordingProxy implements AsyncDisposable {
 
   mend(): void {
     this.#cut = false
+    this.#hold = undefined
+  }
+
+  /** Lets that many bytes through, both ways together, and then nothing more until it is cut. */
+  holdAfter(bytes: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#hold = { bytes, reached: resolve }
+    })
   }
 
   #join(near: net.Socket): void {
@@ -67,6 +77,10 @@ export class RecordingProxy implements AsyncDisposable {
         this.#captured.push(Buffer.from(bytes))
         if (from === near) this.#sent.push(Buffer.from(bytes))
         to.write(bytes)
+        this.#bytes += bytes.length
+        if (this.#hold === undefined || this.#bytes < this.#hold.bytes) return
+        for (const socket of this.#sockets) socket.pause()
+        this.#hold.reached()
       })
       from.on("error", () => to.destroy())
       from.on("end", () => to.end())

@@ -180,18 +180,17 @@ export const open: Effect.Effect<Sotto["Service"], OpenFailed, Directories | Tra
  * Looks everything through that the directory of a device in a space holds, and reports what does not agree. It changes
  * nothing and needs no network. Nobody else may use the directory meanwhile.
  */
-export const verify: (
-  options?: Pick<Verify.Options, "progress">
-) => Effect.Effect<Verify.Report, DirectoryFailed | WrongDirectory, Directories> = Effect.fn("Sotto.verify")(
-  function*(options) {
+export const verify = (
+  options: Pick<Verify.Options, "progress"> = {}
+): Effect.Effect<Verify.Report, DirectoryFailed | WrongDirectory, Directories> =>
+  Effect.gen(function*() {
     const directory = yield* parts
     const identity = yield* Directory.readIdentity(directory)
     if (identity === undefined) return yield* new WrongDirectory({ reason: "no-device" })
     const state = yield* Directory.readState(directory)
     if (state === undefined) return yield* new WrongDirectory({ reason: "no-space" })
     return yield* Verify.run({ ...options, ...directory, state, device: identity.id })
-  }
-)
+  })
 
 /**
  * Runs the space of the directory. `create`: makes the device and the space first when the directory is in none;

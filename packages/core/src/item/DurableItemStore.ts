@@ -43,22 +43,32 @@ export const make = Effect.fn("DurableItemStore.make")(function*(
   const permit = yield* Semaphore.make(1)
   let opened: Tables | undefined
   let isClosed = false
+  let isBusy = false
   const forget = () => {
     opened?.close()
     opened = undefined
   }
+  // A question that waits for a disk keeps nobody from closing: the keys go when it ends.
   yield* Effect.addFinalizer(() =>
-    permit.withPermit(Effect.sync(() => {
+    Effect.sync(() => {
       isClosed = true
-      forget()
-    }))
+      if (!isBusy) forget()
+    })
   )
   const tables: Effect.Effect<Tables, ItemStoreFailed> = Effect.suspend(() => {
     if (isClosed) return Effect.fail(CLOSED)
     return opened !== undefined ? Effect.succeed(opened) : Effect.map(open(parts), (made) => opened = made)
   })
   const asked = <A>(ask: (tables: Tables) => Effect.Effect<A, ItemStoreFailed>): Effect.Effect<A, ItemStoreFailed> =>
-    permit.withPermit(Effect.flatMap(tables, ask))
+    permit.withPermit(
+      Effect.suspend(() => {
+        isBusy = true
+        return Effect.flatMap(tables, ask)
+      }).pipe(Effect.ensuring(Effect.sync(() => {
+        isBusy = false
+        if (isClosed) forget()
+      })))
+    )
   return {
     entries: (ids) => asked((tables) => tables.entries(ids)),
     ops: (refs) => asked((tables) => tables.ops(refs)),
@@ -104,7 +114,7 @@ const open = Effect.fnUntraced(function*(parts: Parts): Effect.fn.Return<Tables,
   const { sealedKey, version } = layout.success
   if (version !== Layout.VERSION) return yield* damaged(`layout ${version}`)
   const rows = yield* openRows(parts, sealedKey)
-  const [state] = yield* Effect.tapError(rows.get([STATE_KEY]), () => Effect.sync(() => rows.close()))
+  const [state] = yield* Effect.onError(rows.get([STATE_KEY]), () => Effect.sync(() => rows.close()))
   const decoded = state === undefined ? undefined : Layout.stateCodec.decode(state)
   if (decoded !== undefined && Result.isSuccess(decoded)) return new Tables(rows, decoded.success)
   rows.close()
@@ -130,11 +140,14 @@ const begin = Effect.fnUntraced(
     if (left.length > 0) return yield* damaged("rows without a layout")
     const key = yield* Entropy.attempt(() => crypto.random(KEY_BYTES))
     const rows = new Rows(crypto, store, key)
-    const sealedKey = yield* Effect.ensuring(keystore.seal(SEALED_AS, key), Effect.sync(() => key.fill(0)))
-    yield* store.commit([
-      { key: LAYOUT_KEY, value: Layout.layoutCodec.encode({ version: Layout.VERSION, sealedKey }) },
-      yield* Entropy.attempt(() => stateWrite(rows))
-    ])
+    const first = Effect.gen(function*() {
+      const sealedKey = yield* Effect.ensuring(keystore.seal(SEALED_AS, key), Effect.sync(() => key.fill(0)))
+      yield* store.commit([
+        { key: LAYOUT_KEY, value: Layout.layoutCodec.encode({ version: Layout.VERSION, sealedKey }) },
+        yield* Entropy.attempt(() => stateWrite(rows))
+      ])
+    })
+    yield* Effect.onError(first, () => Effect.sync(() => rows.close()))
     return new Tables(rows, Layout.EMPTY_STATE)
   }
 )

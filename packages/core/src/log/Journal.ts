@@ -139,6 +139,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
         receipts.inUse(numbers)
       }
       change.committed?.()
+      for (const passed of passedBetween(before, change.books, loaded.coverage)) receipts.offered(passed)
       changed.raise()
       return change.value
     })
@@ -172,6 +173,23 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
 /** Numbers of the relays in use. */
 export const numbersOf = ({ bookByHex }: Books): ReadonlySet<number> =>
   new Set([...bookByHex.values()].map(({ number }) => number))
+
+/** Where relays have come to be offered less: what one does not lack it has, also when it was never sent it. */
+const passedBetween = (before: Books, after: Books, coverage: Coverage.Coverage): ReadonlyArray<Receipts.Passed> => {
+  if (before.bookByHex === after.bookByHex) return []
+  return [...after.bookByHex].flatMap(([hex, { mark, number, relay }]) => {
+    const was = before.bookByHex.get(hex)
+    if (was === undefined || was.number !== number || was.mark.offered >= mark.offered) return []
+    const lacking = coverage.unsent(number)
+    return [{
+      relay: number,
+      after: was.mark.offered,
+      through: mark.offered,
+      at: { relay, position: mark.head?.body.position ?? mark.cursor },
+      lacks: (ordinal: number) => lacking.has(ordinal)
+    }]
+  })
+}
 
 const relaysDiffer = (before: Books, after: Books): boolean => {
   if (before.bookByHex === after.bookByHex) return false

@@ -79,7 +79,8 @@ export interface Receipt {
   readonly index: number
   /**
    * Waits until as many relays have it durably as the device's quorum asks for, one unless set; answers where the first
-   * of them has it. It may be asked for any number of times.
+   * of them has it, or, for one that had it already from another device, up to where. It may be asked for any number of
+   * times.
    */
   readonly stored: Effect.Effect<Cursor, Closed>
 }

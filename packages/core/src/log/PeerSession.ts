@@ -432,14 +432,16 @@ const peerOf = (live: Live): Conversation.Peer<PeerEnded> => ({
 
 // -- keeping alive -----------------------------------------------------------------------------------------------------
 
+/** Patient: a slow device may have megabytes before the ping to take in, and answers when it gets there. */
 const keepAlive = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, PeerEnded> {
   while (true) {
     const { heard } = live
     yield* Effect.sleep(Limit.keepAliveMillis)
     if (live.heard !== heard) continue
-    yield* send(live, { _tag: "Ping", request: ++live.request })
-    yield* Effect.sleep(Limit.handshakeStepMillis)
-    if (live.heard === heard) return yield* new PeerSilent({ millis: Limit.handshakeStepMillis })
+    // A side that takes nothing does not take the ping, either.
+    const asked = Effect.andThen(send(live, { _tag: "Ping", request: ++live.request }), Effect.never)
+    yield* Effect.raceFirst(asked, Effect.sleep(Limit.stallMillis))
+    if (live.heard === heard) return yield* new PeerSilent({ millis: Limit.stallMillis })
   }
 })
 

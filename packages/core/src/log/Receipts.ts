@@ -2,7 +2,8 @@
  * Who waits for relays to have an entry. Held in memory only: it tells whoever pushed, and nothing depends on it.
  *
  * An entry is stored when as many of the relays in use have it as the quorum asks for; which these are is looked at
- * whenever a relay takes the entry, and whenever a relay is added or removed. What was answered stays answered.
+ * whenever a relay takes the entry or is found to have it, and whenever a relay is added or removed. What was answered
+ * stays answered.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -18,10 +19,21 @@ export interface Receipts {
   readonly whenStored: (ordinal: Ordinal) => Deferred.Deferred<Cursor, Closed>
   /** An entry got another ordinal: whoever waits for it waits for that. */
   readonly moved: (before: Ordinal, after: Ordinal) => void
+  /** A relay needs not be offered some entries any more: those that it does not lack are there, up to `at`. */
+  readonly offered: (passed: Passed) => void
   /** The relays in use, from now on. A majority may be reached by taking one away. */
   readonly inUse: (relays: ReadonlySet<number>) => void
   /** Ends all waiting. */
   readonly close: Effect.Effect<void>
+}
+
+/** Entries after `after`, up to `through`, that a relay was offered, or was found to have. */
+export interface Passed {
+  readonly relay: RelayNumber
+  readonly after: Ordinal
+  readonly through: Ordinal
+  readonly at: Cursor
+  readonly lacks: (ordinal: number) => boolean
 }
 
 interface Waiting {
@@ -42,12 +54,18 @@ export const make = (quorum: Quorum.Quorum): Receipts => {
     waitingByOrdinal.delete(ordinal)
     Deferred.doneUnsafe(done, Effect.succeed(first))
   }
+  const stored = (ordinal: number, relay: RelayNumber, at: Cursor): void => {
+    const waiting = waitingByOrdinal.get(ordinal)
+    if (waiting === undefined || !current.has(relay)) return
+    if (!waiting.cursorByRelay.has(relay)) waiting.cursorByRelay.set(relay, at)
+    look(ordinal, waiting)
+  }
   return {
-    stored: (ordinal, relay, at) => {
-      const waiting = waitingByOrdinal.get(ordinal)
-      if (waiting === undefined || !current.has(relay)) return
-      if (!waiting.cursorByRelay.has(relay)) waiting.cursorByRelay.set(relay, at)
-      look(ordinal, waiting)
+    stored,
+    offered: ({ after, at, lacks, relay, through }) => {
+      for (const ordinal of waitingByOrdinal.keys()) {
+        if (after < ordinal && ordinal <= through && !lacks(ordinal)) stored(ordinal, relay, at)
+      }
     },
     whenStored: (ordinal) => {
       const { cursorByRelay, done } = waitingByOrdinal.get(ordinal) ??

@@ -25,6 +25,7 @@ import * as Indexes from "./verify/Indexes.ts"
 import { each, type Look, type LookRelay } from "./verify/Look.ts"
 import * as Positions from "./verify/Positions.ts"
 import { Seen } from "./verify/Seen.ts"
+import { Unsent } from "./verify/Unsent.ts"
 
 export { NEXT, type Problem } from "./verify/Findings.ts"
 
@@ -87,6 +88,7 @@ export const run = Effect.fn("Verify.run")(function*(options: Options): Effect.f
     relays,
     findings,
     seen,
+    unsent: new Unsent(),
     progress: (more) =>
       Effect.suspend(() => {
         rows += more

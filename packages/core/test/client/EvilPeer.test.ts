@@ -157,6 +157,26 @@ layer(World.CryptoLive)("a member that connects, and then", (it) => {
       yield* Fiber.interrupt(asking)
     }))
 
+  it.effect("takes nothing of the answers, is left", () =>
+    Effect.gen(function*() {
+      const { evil, victim } = yield* space
+      const { spaceId } = yield* evil.client().state
+      const [near, far] = yield* Connection.pair
+      const session = yield* Effect.forkScoped(Effect.exit(victim.client().peers.speak(far, "responder")))
+      const channel = yield* Channel.meet(near, { role: "initiator", identity: evil.identity(), context: spaceId })
+      // More than the line holds, and fewer at once than would end it.
+      for (let request = 1; request <= 24; request++) {
+        const sent = yield* Effect.forkScoped(
+          channel.send(peerFrameCodec.encodeAfter(1, { _tag: "Ping", request }).fill(1, 0, 1))
+        )
+        yield* World.settle
+        yield* Fiber.join(sent)
+      }
+      assert.isUndefined(session.pollUnsafe())
+      yield* patience
+      assert.strictEqual(endOf(yield* Fiber.join(session)), "PeerSilent")
+    }))
+
   it.effect("compares with nonsense, is told so and may go on", () =>
     Effect.gen(function*() {
       const all = yield* space

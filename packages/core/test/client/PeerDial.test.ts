@@ -128,7 +128,7 @@ layer(World.CryptoLive)("a device that is given a URL", (it) => {
       )
       const waiting = yield* Effect.forkScoped(Effect.flip(sync(b, URL, mute)))
       yield* TestClock.adjust(Limit.keepAliveMillis)
-      yield* TestClock.adjust(Limit.handshakeStepMillis)
+      yield* TestClock.adjust(Limit.stallMillis)
       assert.strictEqual(said(yield* Fiber.join(waiting)), "PeerUnreachable silent")
     }))
 

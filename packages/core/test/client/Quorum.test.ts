@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import type { Client, Quorum, Receipt } from "@sotto/core/Client"
+import * as Sotto from "@sotto/core/Sotto"
 import type { RelayPhase } from "@sotto/core/Status"
 import { Limit } from "@sotto/schema/Limit"
 import * as Effect from "effect/Effect"
@@ -187,6 +188,40 @@ layer(World.CryptoLive)("a write quorum", (it) => {
       yield* a.client().wake
       yield* a.client().settled
       assert.strictEqual(yield* pendingOf(a.client()), 0)
+    }))
+
+  it.effect("counts a new relay that has the entries from another device, and was never sent them", () =>
+    Effect.gen(function*() {
+      const { a, hosts, world } = yield* start(1, 1)
+      const opening = { token: null, retention: { _tag: "Durable" }, recovery: null } as const
+      const b = yield* World.admit(world, a, "b")
+      yield* a.client().settled
+      yield* b.openWith({ quorum: "all" })
+      yield* b.client().settled
+      const [away, second] = [yield* world.makeRelay(), yield* world.makeRelay()]
+      yield* away.stop
+      yield* b.client().relays.add(away.address, opening)
+      const receipts = yield* Effect.forEach(
+        Array.from({ length: 20 }, (_, i) => `${i}`),
+        (text) => push(b.client(), text)
+      )
+      yield* World.until("the first relay has all", () => countOf(at(hosts, 0)) === 21)
+      yield* a.client().pull
+      yield* a.client().relays.add(second.address, opening)
+      yield* World.until("the second one has all", () => countOf(second) === 21)
+      yield* b.client().relays.add(second.address, opening)
+      yield* World.untilEffect(
+        "b has compared itself with it",
+        Effect.map(b.client().status.current, ({ relays }) => relays[2]?.phase === "live" && relays[2].pending === 0)
+      )
+      assert.isFalse(yield* isStored(receipts[0] ?? assert.fail("no receipt")))
+      yield* b.client().relays.remove(away.address.key)
+      for (const { stored } of receipts) yield* stored
+      assert.strictEqual(yield* pendingOf(b.client()), 0)
+      // They were compared: what stands where at the second one is not noted, and nothing is wrong with that.
+      yield* b.crash
+      const { found, positions, relays } = yield* Effect.orDie(b.run(Sotto.verify()))
+      assert.deepStrictEqual([found, positions, relays], [0, 21, 2])
     }))
 
   it.effect("does not count what a new relay will not take", () =>

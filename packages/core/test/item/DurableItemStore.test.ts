@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Utf8 from "@sotto/schema/Utf8"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as fc from "fast-check"
 import { TABLE } from "../../src/item/durable/Layout.ts"
@@ -241,4 +243,29 @@ describe("items that were kept", () => {
     Effect.runSync(Scope.close(scope, Exit.void))
     assert.include(Effect.runSync(Effect.flip(items.mark)), { _tag: "StoreFailed", reason: "unavailable" })
   })
+
+  it.effect("let go of them also when a question is still under way, which keeps nobody from closing", () =>
+    Effect.gen(function*() {
+      const store = forked()
+      const [asked, answered] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const slow: StoreService = {
+        ...store,
+        getMany: (keys) =>
+          keys[0]?.[0] === TABLE.item
+            ? Effect.andThen(
+              Deferred.succeed(asked, undefined),
+              Effect.andThen(Deferred.await(answered), store.getMany(keys))
+            )
+            : store.getMany(keys)
+      }
+      const scope = yield* Scope.make()
+      const items = yield* Scope.provide(DurableItemStore.make({ crypto, keystore, store: slow }), scope)
+      const question = yield* Effect.forkChild(items.heads([{ collection: "b", key: "other" }]))
+      yield* Deferred.await(asked)
+      yield* Scope.close(scope, Exit.void)
+      yield* Deferred.succeed(answered, undefined)
+      const [heads] = yield* Fiber.join(question)
+      assert.lengthOf(heads ?? [], 1)
+      assert.include(yield* Effect.flip(items.mark), { _tag: "StoreFailed", reason: "unavailable" })
+    }))
 })

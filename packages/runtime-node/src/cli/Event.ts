@@ -155,10 +155,13 @@ export interface Pushed {
 /** A value's bytes: text when they are UTF-8, else in base64. */
 export type Value = string | { readonly base64: string }
 
-/** One operation of an entry, in the order of the relay's log: the same lines on every device. */
+/**
+ * One operation of an entry, in the order of the relay's log: the same lines on every device. `position` is null for what
+ * is here, and where it stands there is not known, or it is not there yet: that comes last.
+ */
 export interface EntryLine {
   readonly type: "entry"
-  readonly position: number
+  readonly position: number | null
   readonly index: number
   readonly id: string
   readonly hash: string

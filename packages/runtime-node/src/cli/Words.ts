@@ -26,11 +26,11 @@ export const valueText = (bytes: Uint8Array): Value => {
 const ACTIONS = { Put: "put", PutContent: "content", Delete: "delete" } as const
 
 /** The lines of an entry at its place in a relay's log. Membership operations are not among them: `devices` shows those. */
-export const entryLines = (entry: ReceivedEntry): ReadonlyArray<EntryLine> =>
+export const entryLines = (entry: ReceivedEntry, position: number | null): ReadonlyArray<EntryLine> =>
   entry.ops.flatMap(({ action, collection, key }, index): ReadonlyArray<EntryLine> =>
-    action._tag === "Control" || entry.position === undefined ? [] : [{
+    action._tag === "Control" ? [] : [{
       type: "entry",
-      position: entry.position.position,
+      position,
       index,
       id: toText("EnvelopeId", entry.id),
       hash: toText("EntryHash", entry.hash),

@@ -1,6 +1,9 @@
 /**
  * `sotto pull`: prints what the space holds, in the order of a relay's log: the same lines on every device that asks for
  * the same relay. Without one in reach it prints what is here.
+ *
+ * A device that was compared with a relay instead of reading its log does not know where everything stands there; and what
+ * was written offline stands nowhere yet. That comes last, in the order in which it came here, without a position.
  */
 import type { Client } from "@sotto/core/Client"
 import type { Cursor } from "@sotto/core/log/Cursor"
@@ -19,26 +22,41 @@ import { entryLines } from "./Words.ts"
 
 type Service = Client["Service"]
 
-/** Prints page after page until what was received is printed; answers where it ended. */
-const printAfter = Effect.fnUntraced(function*(client: Service, relay: RelayKey, after: Cursor) {
+/** Prints page after page until what was received is printed; answers where it ended. Nothing is printed twice. */
+const printAfter = Effect.fnUntraced(function*(client: Service, relay: RelayKey, after: Cursor, printed: Set<number>) {
   const output = yield* Output
   let last = after
   for (;;) {
     const page = yield* client.log({ relay, after: last })
     const end = page[page.length - 1]?.position
     if (end === undefined) return last
-    yield* output.emitAll(page.flatMap(entryLines))
+    const fresh = page.filter(({ ordinal }) => !printed.has(ordinal))
+    yield* output.emitAll(fresh.flatMap((entry) => entryLines(entry, entry.position?.position ?? null)))
+    for (const { ordinal } of fresh) printed.add(ordinal)
     last = end
   }
 })
 
+/** Prints what is here and was not printed. */
+const printRest = Effect.fnUntraced(function*(client: Service, printed: Set<number>) {
+  const output = yield* Output
+  yield* Stream.runForEachArray(
+    client.entries(),
+    Effect.fnUntraced(function*(page) {
+      const rest = page.filter(({ ordinal }) => !printed.has(ordinal))
+      yield* output.emitAll(rest.flatMap((entry) => entryLines(entry, null)))
+      for (const { ordinal } of rest) printed.add(ordinal)
+    })
+  )
+})
+
 /** Prints what comes, for ever. */
-const follow = Effect.fnUntraced(function*(client: Service, relay: RelayKey, from: Cursor) {
+const follow = Effect.fnUntraced(function*(client: Service, relay: RelayKey, from: Cursor, printed: Set<number>) {
   let last = from
   yield* Stream.runForEach(
     Stream.changes(Stream.map(client.status.changes, (status) => status.relays.map(({ received }) => received).join())),
     Effect.fnUntraced(function*() {
-      last = yield* printAfter(client, relay, last)
+      last = yield* printAfter(client, relay, last, printed)
     })
   )
 })
@@ -61,7 +79,9 @@ export const pull = Command.make("pull", {
     const pulled = yield* Effect.result(watched(client, client.pull))
     // What this device wrote offline belongs to the log as well; it is on its way.
     if (Result.isSuccess(pulled)) yield* settled(client)
-    const last = yield* printAfter(client, relay, { relay, position: Position.make(options.after) })
-    if (options.follow) yield* follow(client, relay, last)
+    const printed = new Set<number>()
+    const last = yield* printAfter(client, relay, { relay, position: Position.make(options.after) }, printed)
+    if (options.after === 0) yield* printRest(client, printed)
+    if (options.follow) yield* follow(client, relay, last, printed)
     if (Result.isFailure(pulled)) return yield* pulled.failure
   }))).pipe(Command.withDescription("Print what the space holds, in the order of the relay's log"))

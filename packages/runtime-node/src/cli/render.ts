@@ -107,7 +107,7 @@ const conflictText = (style: Style, event: ConflictLine): string =>
 const entryText = (style: Style, event: EntryLine): string => {
   const item = nameText(event)
   const what = saidText(style, event)
-  const head = `${String(event.position).padStart(6)}  ${minute(event.time)}  ${short(event.device)}`
+  const head = `${String(event.position ?? "–").padStart(6)}  ${minute(event.time)}  ${short(event.device)}`
   return `${paint(style, "dim", head)}  ${item === "" ? "" : `${paint(style, "bold", item)}  `}${what}`
 }
 

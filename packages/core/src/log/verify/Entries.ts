@@ -85,39 +85,37 @@ const checkIndex = Effect.fnUntraced(function*({ findings, store }: Look, { open
 const placesOf = ({ places, row }: Entry): ReadonlyArray<Ledger.Place> =>
   row.relay === 0 ? places : [{ relay: row.relay, position: row.position }, ...places]
 
-/** Every relay that is said to have it has it there. */
+/** At every relay that is said to have it, nothing else is noted there. What came by comparing has no such note. */
 const checkPlaces = Effect.fnUntraced(function*({ findings, relays, store }: Look, entry: Entry) {
   const { id } = entry.opened
   for (const { position, relay: number } of placesOf(entry)) {
     const relay = relays.get(number)
-    if (relay === undefined || position > relay.mark.cursor) continue
     const placed = yield* Effect.result(Ledger.placed.get(store, { relay: number, position }))
-    if (Result.isFailure(placed)) continue
-    const isSound = placed.success === undefined ? relay.mark.gapped : Bytes.equals(placed.success.id, id)
+    const isSound = relay === undefined || Result.isFailure(placed) || placed.success === undefined ||
+      Bytes.equals(placed.success.id, id)
     if (isSound) continue
-    const found = placed.success === undefined ? "nothing is" : "another one is"
     findings.add(
       "index",
       entryText(entry.ordinal, id),
-      `it is said to be at position ${position} of ${relay.row.address.url}, where ${found} noted`
+      `it is said to be at position ${position} of ${relay.row.address.url}, where another one is noted`
     )
   }
 })
 
-/** One of this device's own is at each relay, or on its way there. */
-const checkSent = Effect.fnUntraced(function*({ findings, own, relays, store }: Look, entry: Entry) {
-  const { opened, ordinal } = entry
-  if (!Bytes.equals(opened.entry.device, own)) return
+/** One that no relay brought is at each relay, or on its way there; `Unsent` says when it can not be known. */
+const checkSent = Effect.fnUntraced(function*({ findings, relays, store, unsent }: Look, entry: Entry) {
+  const { opened, ordinal, row } = entry
+  if (row.relay !== 0) return
+  const where = entryText(ordinal, opened.id)
   const places = placesOf(entry)
   for (const { mark, number, row: { address } } of relays.values()) {
     const isThere = places.some(({ relay }) => relay === number)
     const isOffered = mark.offered < ordinal && ordinal <= mark.offerUntil
     const outbox = yield* Effect.result(Ledger.outbox.get(store, { relay: number, ordinal }))
     if (Result.isFailure(outbox)) continue
-    const isSent = outbox.success === undefined ? isThere || isOffered : !isThere
-    if (isSent) continue
-    const detail = isThere ? "is to be sent, and is there" : "is not there, and not to be sent"
-    findings.add("unsent", entryText(ordinal, opened.id), `to ${address.url}: it ${detail}`)
+    if (outbox.success === undefined) {
+      if (!isThere && !isOffered) unsent.suspect(number, where)
+    } else if (isThere) findings.add("unsent", where, `it is to be sent to ${address.url}, and is there`)
   }
 })
 

@@ -9,6 +9,7 @@ import type { Store, StoreFailed } from "../../Store.ts"
 import type * as Ledger from "../Ledger.ts"
 import type { Findings } from "./Findings.ts"
 import type { Seen } from "./Seen.ts"
+import type { Unsent } from "./Unsent.ts"
 
 /** A relay in use, out of its two rows. */
 export interface LookRelay {
@@ -28,6 +29,7 @@ export interface Look {
   readonly findings: Findings
   /** Filled by the pass over the entries. */
   readonly seen: Seen
+  readonly unsent: Unsent
   /** Called with every page: how many more rows have been looked at. */
   readonly progress: (rows: number) => Effect.Effect<void>
 }

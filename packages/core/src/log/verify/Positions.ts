@@ -1,9 +1,10 @@
 /**
- * What is noted of the relays' logs: at each relay the positions ascend, the running chain over the names comes out anew
- * as it was noted, and it is what the relay's saved head says (protocol.md §2).
+ * What is noted of the relays' logs: at each relay the running chain over the names comes out anew as it was noted, and it
+ * is what the relay's saved head says (protocol.md §2).
  *
- * Above a place that was left out the chain is unknown until a head met the cursor; that head is not kept, so the walk
- * takes what was noted first after it for granted.
+ * Places are left out where the relay had nothing any more, and where this device was compared with the relay instead of
+ * reading its log. Above them the chain is that of a head which is not kept, so the walk takes what was noted first after
+ * them for granted.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Position } from "@sotto/schema/Id"
@@ -19,6 +20,8 @@ class Walk {
   readonly look: Look
   readonly relay: LookRelay
   position = 0
+  /** Whether no place was left out. */
+  complete = true
   /** Null while it is not known. */
   chain: Uint8Array | null = Evidence.runningStart.chain
 
@@ -37,6 +40,7 @@ class Walk {
     const where = `${this.where}, position ${position}`
     if (position > mark.cursor) findings.add("log", where, `it was received up to ${mark.cursor} only`)
     const isNext = position === this.position + 1
+    this.complete &&= isNext
     const expected = this.chain === null || !isNext
       ? chain
       : Evidence.advance(crypto, { ...Evidence.runningStart, chain: this.chain }, [id]).chain
@@ -46,7 +50,6 @@ class Walk {
     this.position = position
     this.chain = chain
     this.meet(where, position, chain)
-    if (!isNext && !mark.gapped) findings.add("log", where, "positions before it are missing")
   }
 
   /** The saved head, where it speaks of a place that is noted. */
@@ -58,17 +61,23 @@ class Walk {
     }
   }
 
-  /** Holds the end against the relay's mark, and looks at the head itself. */
+  /** Holds the end against the relay's mark. */
   close(): void {
-    const { crypto, findings, state } = this.look
-    const { mark, row } = this.relay
-    if (mark.cursor > this.position && !mark.gapped) {
-      findings.add("log", this.where, `it was received up to ${mark.cursor}, and is noted up to ${this.position}`)
-    }
+    const { findings, unsent } = this.look
+    const { mark, number } = this.relay
+    const isRead = this.complete && this.position === mark.cursor && (mark.head?.body.position ?? 0) <= mark.cursor
+    if (isRead) unsent.convict(number, this.where, findings)
     const isSame = mark.chain !== null && this.chain !== null && Bytes.equals(mark.chain, this.chain)
     if (mark.cursor === this.position && this.chain !== null && !isSame) {
       findings.add("log", this.where, "the running chain is not the one where its cursor stands")
     }
+    this.verifyHead()
+  }
+
+  /** The saved head is the relay's own. */
+  private verifyHead(): void {
+    const { crypto, findings, state } = this.look
+    const { mark, row } = this.relay
     if (mark.head === null || row.keys === null) return
     const subject = {
       relay: row.address.key,

@@ -123,7 +123,8 @@ const sendCall = (plane: Plane, calls: OpenCalls, message: FromClient<Calls>): E
         const end = Deferred.makeUnsafe<void, CallError>()
         calls.byId.set(id, { method: message.tag, end })
         calls.idle.closeUnsafe()
-        return Effect.andThen(plane.send(request), Deferred.await(end))
+        // A plane without room may keep the request until the channel is closed, which waits for this call to end.
+        return Effect.andThen(Effect.raceFirst(plane.send(request), Deferred.await(end)), Deferred.await(end))
       }).pipe(Effect.ensuring(Effect.sync(() => {
         calls.byId.delete(id)
         if (calls.byId.size === 0) calls.idle.openUnsafe()

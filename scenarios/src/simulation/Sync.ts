@@ -6,8 +6,10 @@ import * as Convergence from "@sotto/simulation/invariant/Convergence"
 import * as Quiescence from "@sotto/simulation/invariant/Quiescence"
 import * as Simulation from "@sotto/simulation/Simulation"
 import * as Durability from "../invariant/durability.ts"
+import * as Items from "../invariant/items.ts"
 import * as Keeping from "../invariant/keeping.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
+import * as ItemCommands from "../items/Commands.ts"
 import * as ClientNode from "../node/ClientNode.ts"
 import * as RelayNode from "../node/RelayNode.ts"
 import * as Prepared from "../Prepared.ts"
@@ -18,9 +20,9 @@ const inner = Simulation.make({
   name: "sync",
   nodes: {
     relay: RelayNode.make({ count: [1, 2], seed: Prepared.seedRelay }),
-    client: ClientNode.make({ count: [2, 4], enter: Prepared.seedDevice })
+    client: ClientNode.make({ count: [2, 4], enter: Prepared.seedDevice, also: ItemCommands.commands })
   },
-  knobs: (draws) => ({ crypto: draws.chance(0.05) ? "real" : "fake" }),
+  knobs: (draws) => ({ crypto: draws.chance(0.05) ? "real" : "fake", items: draws.chance(0.25) }),
   faults: { calls: Everywhere.calls },
   workload: { perSecond: [0.3, 4], commandsMax: 80 },
   invariants: [
@@ -29,11 +31,17 @@ const inner = Simulation.make({
     Keeping.nothingSetAside,
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    ...Items.invariants(),
     Convergence.make({ among: ["client"] }),
     Quiescence.make({ messagesPerNodePerSecond: 20 })
   ],
   phases: { liveness: "3 minutes" }
 })
 
+const bounded = Bounds.within(inner)
+
 /** The simulation, over a prepared space. */
-export const sync: Simulation.Simulation = Bounds.within(inner)
+export const sync: Simulation.Simulation = {
+  ...bounded,
+  expand: (seed, strategy) => ItemCommands.withItems(bounded.expand(seed, strategy), seed)
+}

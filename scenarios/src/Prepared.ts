@@ -3,7 +3,8 @@
  * at none, when each was connected to the first one. Made once by the shipped programs, then put on the disks of many
  * runs, so that these begin where something happens.
  *
- * The same for every run and process: it depends on the tier of cryptography and the number of relays only.
+ * The same for every run and process: it depends on the tier of cryptography, the relays and how they keep the space only;
+ * and, when they keep it in transit, on which devices there are: the others never come, and nobody waits for them.
  */
 import * as Connection from "@sotto/core/channel/Connection"
 import { Crypto } from "@sotto/core/Crypto"
@@ -18,6 +19,7 @@ import * as SpaceState from "@sotto/core/space/SpaceState"
 import { makeMemory, type Pair, Store } from "@sotto/core/Store"
 import { RelayUnreachable, Transport } from "@sotto/core/Transport"
 import type { RelayAddress } from "@sotto/schema/Pairing"
+import type { Retention } from "@sotto/schema/Relay"
 import { ROLE } from "@sotto/schema/Space"
 import { Disk } from "@sotto/simulation/Disk"
 import * as Files from "@sotto/simulation/Files"
@@ -34,6 +36,7 @@ import * as SimCrypto from "./adapter/SimCrypto.ts"
 import * as SimRelayStore from "./adapter/SimRelayStore.ts"
 import * as SimTransport from "./adapter/SimTransport.ts"
 import * as Services from "./node/Services.ts"
+import * as Transit from "./node/Transit.ts"
 
 /** What lies on the disks. */
 export interface Prepared {
@@ -56,6 +59,9 @@ const RELAY_FILE = "relay"
 interface Plan {
   readonly tier: SimCrypto.Tier
   readonly relays: ReadonlyArray<string>
+  readonly retention: Retention
+  /** Devices that were online once. */
+  readonly online: ReadonlyArray<string>
   /** 1: the space of all runs. 2: one of strangers at the same relays. */
   readonly seed: bigint
 }
@@ -97,10 +103,10 @@ const build = (kernel: Kernel.Kernel, plan: Plan) =>
   Effect.gen(function*() {
     const hosts = yield* Effect.forEach(plan.relays, (node) => makeRelay(kernel, plan, node))
     const transport = dialing(new Map(hosts.map((host) => [host.url, host.relay])))
-    const make = (index: number) => makeDevice(plan, `client-${index + 1}`, transport)
+    const make = (index: number) => makeDevice(plan, deviceOf(index), transport)
     const founder = make(0)
     const relayAddresses = hosts.map(({ relay, url }): RelayAddress => ({ url, key: relay.relayKey }))
-    yield* founder.run(Sotto.create({ label: labelOf(0), relays: relayAddresses }))
+    yield* founder.run(Sotto.create({ label: labelOf(0), relays: relayAddresses, retention: plan.retention }))
     const devices = [founder]
     yield* founder.run(Effect.scoped(Effect.gen(function*() {
       const { client, identity } = yield* Sotto.open
@@ -119,7 +125,8 @@ const build = (kernel: Kernel.Kernel, plan: Plan) =>
       }
       if (hosts.length > 0) yield* client.settled
     })))
-    for (const device of devices) {
+    for (const [index, device] of devices.entries()) {
+      if (!plan.online.includes(deviceOf(index))) continue
       if (hosts.length === 0) {
         if (device !== founder) yield* connect(founder, device)
         continue
@@ -135,6 +142,8 @@ const build = (kernel: Kernel.Kernel, plan: Plan) =>
       devices: yield* Effect.forEach(devices, ({ store }) => store.scan(EVERYTHING))
     }
   })
+
+const deviceOf = (index: number): string => `client-${index + 1}`
 
 const labelOf = (index: number): string => `device label ${index + 1}`
 
@@ -192,7 +201,7 @@ const cache = new Map<string, Prepared>()
 
 /** The prepared space of some relays. To be called outside of runs first: what is being made is a run of its own. */
 const of = (plan: Plan): Prepared => {
-  const key = `${plan.seed} ${plan.tier} ${plan.relays.join()}`
+  const key = `${plan.seed} ${plan.tier} ${plan.relays.join()} ${plan.retention._tag} ${plan.online.join()}`
   const known = cache.get(key)
   if (known !== undefined) return known
   const made = make(plan)
@@ -200,11 +209,20 @@ const of = (plan: Plan): Prepared => {
   return made
 }
 
-const planOf = ({ knobs, nodes }: Scenario, seed: bigint): Plan => ({
-  tier: Services.tierOf(knobs),
-  relays: nodes.filter(({ kind }) => kind === "relay").map(({ name }) => name),
-  seed
-})
+/** All of them, unless a relay would wait for those that never come. */
+const onlineOf = (knobs: Node.Base["knobs"], clients: ReadonlyArray<string>): ReadonlyArray<string> =>
+  Transit.isWanted(knobs) ? clients : Array.from({ length: DEVICES }, (_, index) => deviceOf(index))
+
+const planOf = ({ knobs, nodes }: Scenario, seed: bigint): Plan => {
+  const names = (wanted: string) => nodes.filter(({ kind }) => kind === wanted).map(({ name }) => name).toSorted()
+  return {
+    tier: Services.tierOf(knobs),
+    relays: names("relay"),
+    retention: Transit.retentionOf(knobs),
+    online: onlineOf(knobs, names("client")),
+    seed
+  }
+}
 
 /** Makes the space that a scenario's nodes begin with, if that was not done before. */
 export const forScenario = (scenario: Scenario): Prepared => of(planOf(scenario, 1n))
@@ -213,9 +231,18 @@ export const forScenario = (scenario: Scenario): Prepared => of(planOf(scenario,
 export const strangersForScenario = (scenario: Scenario): Prepared => of(planOf(scenario, 2n))
 
 const around = (host: Node.Base, seed = 1n): Prepared => {
-  const others = host.others("relay")
-  const relays = (host.kind === "relay" ? [...others, host.name] : others).toSorted()
-  return of({ tier: Services.tierOf(host.knobs), relays, seed })
+  const { knobs } = host
+  const names = (kind: string) => {
+    const others = host.others(kind)
+    return (host.kind === kind ? [...others, host.name] : others).toSorted()
+  }
+  return of({
+    tier: Services.tierOf(knobs),
+    relays: names("relay"),
+    retention: Transit.retentionOf(knobs),
+    online: onlineOf(knobs, names("client")),
+    seed
+  })
 }
 
 /** The number of a node in its name, from 0: it stays when others are taken away. */

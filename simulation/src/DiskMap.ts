@@ -35,6 +35,8 @@ export interface DiskMap {
   readonly get: (key: Uint8Array) => Effect.Effect<Uint8Array | undefined>
   readonly scan: (range: Range) => Effect.Effect<ReadonlyArray<Pair>>
   readonly commit: (writes: ReadonlyArray<Write>) => Effect.Effect<void, DiskFailed>
+  /** Whether it takes no commit until it is opened anew (`Journal.ts`). From then on it leaves the file alone. */
+  readonly isBroken: () => boolean
 }
 
 export interface DiskMapOptions {
@@ -76,6 +78,7 @@ const over = (journal: Journal.Journal, table: Table, compactBytes: number): Dis
   return {
     get: (key) => Effect.sync(() => table.get(key)),
     scan: (range) => Effect.sync(() => table.scan(range)),
+    isBroken: journal.isBroken,
     commit: (writes) =>
       Effect.suspend(() => {
         if (writes.length === 0) return Effect.void

@@ -8,7 +8,8 @@
  * 2. After a crash there are all records that were answered for, then perhaps some that were not, each whole.
  * 3. A tail that was never durable is cut off. Something unreadable that was durable, as far as later records can tell,
  *    is not cut: opening fails as corrupt.
- * 4. What could not be made durable is taken back. When even that fails, the journal is broken until it is opened anew.
+ * 4. What could not be made durable is taken back. When even that fails, the journal is broken until it is opened anew:
+ *    it refuses everything, and touches its file no more. Records that it refused before may be there then.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -19,15 +20,31 @@ import type { Files } from "./Files.ts"
 const MAGIC = 0x4a52
 const HEADER_BYTES = 18
 
-const crcTable: Uint32Array = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
-  return crc
-})
+/** Four tables of 256: what a byte does to the checksum, followed by none, one, two or three zeros. */
+const crcTable: Uint32Array = (() => {
+  const table = new Uint32Array(4 * 256)
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = byte
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
+    table[byte] = crc
+  }
+  for (let at = 256; at < table.length; at++) {
+    const before = table[at - 256] ?? 0
+    table[at] = (before >>> 8) ^ (table[before & 0xff] ?? 0)
+  }
+  return table
+})()
+
+const after = (zeros: number, byte: number): number => crcTable[256 * zeros + (byte & 0xff)] ?? 0
 
 const crc32 = (before: number, bytes: Uint8Array): number => {
   let crc = ~before
-  for (const byte of bytes) crc = (crc >>> 8) ^ (crcTable[(crc ^ byte) & 0xff] ?? 0)
+  const whole = bytes.length & ~3
+  for (let at = 0; at < whole; at += 4) {
+    crc ^= (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)
+    crc = after(3, crc) ^ after(2, crc >>> 8) ^ after(1, crc >>> 16) ^ after(0, crc >>> 24)
+  }
+  for (let at = whole; at < bytes.length; at++) crc = (crc >>> 8) ^ after(0, crc ^ (bytes[at] ?? 0))
   return ~crc >>> 0
 }
 
@@ -113,6 +130,8 @@ interface Ticket {
 
 export interface Journal {
   readonly sizeBytes: () => number
+  /** Whether it has to be opened anew. From then on it leaves the file alone. */
+  readonly isBroken: () => boolean
   /** Adds a record. `durable` is called when it is, in the order of the records, before anybody hears of it. */
   readonly append: (payload: Uint8Array, durable?: () => void) => Effect.Effect<void, DiskFailed>
   /**
@@ -159,6 +178,8 @@ class OpenJournal implements Journal {
   }
 
   readonly sizeBytes = (): number => this.durableBytes
+
+  readonly isBroken = (): boolean => this.broken !== undefined
 
   readonly append: Journal["append"] = (payload, durable = () => undefined) =>
     this.submit({ kind: "record", payload, durable })

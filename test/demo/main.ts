@@ -1,157 +1,46 @@
 /**
- * `npm run demo`: a relay and two devices as separate processes on this machine. They pair, write with and without a
- * connection, outlive a killed relay, and at the end everything that the relay and the network saw is searched for what
- * was written. Ends by itself: with status 0, or with the first step that failed.
+ * `npm run demo`: a relay and two devices as separate processes on this machine; `npm run demo -- relays`: two relays and
+ * three devices. Ends by itself: with status 0, or with the first step that failed.
  */
-import * as fs from "node:fs"
-import type { Child } from "../process/Child.ts"
 import { buildCommand } from "../process/command.ts"
-import { filesOf, leaksBelow, leaksIn } from "../process/Plaintext.ts"
-import { RecordingProxy } from "../process/RecordingProxy.ts"
-import { expectCode, linesOf, type RunningRelay, Stage, text } from "../process/Stage.ts"
+import { Stage } from "../process/Stage.ts"
+import * as relays from "./relays.ts"
+import { seconds } from "./Telling.ts"
+import * as two from "./two.ts"
 
-const DEVICE = new URL("./device.ts", import.meta.url).pathname
-const MARKS = {
-  laptop: "DEMO-plaintext-of-the-laptop",
-  phone: "DEMO-plaintext-of-the-phone",
-  label: "DEMO-label-Laptop",
-  collection: "DEMO-secret-collection"
-}
-const BURST = 600
-
-const started = performance.now()
-const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s`
-const tick = (what: string): void => console.log(`${seconds()}  ✓ ${what}`)
-
-const check = (holds: boolean, what: string): void => {
-  if (!holds) throw new Error(what)
+interface Story {
+  readonly title: string
+  readonly story: (stage: Stage) => Promise<void>
 }
 
-const wait = (device: Child, verb: string) => {
-  const before = device.lines.length
-  device.say(verb)
-  return device.line("did", (line) => line["verb"] === verb && device.lines.indexOf(line) >= before)
-}
+const stories = new Map<string, Story>([["", two], ["relays", relays]])
 
-const write = (device: Child, value: string, how: "saved" | "stored") => {
-  device.say(`push ${value}`)
-  return device.line(how, (line) => line["value"] === value)
-}
-
-const live = async (stage: Stage, dir: string): Promise<Child> => {
-  const device = stage.children.start([dir], { script: DEVICE })
-  await device.line("open")
-  return device
-}
-
-const end = async (device: Child): Promise<void> => {
-  device.process.stdin?.end()
-  expectCode(await device.ended, 0)
-}
-
-/** Pairs by the code that the laptop shows and the phone types. */
-const meet = async (stage: Stage, laptop: string, phone: string, address: string): Promise<void> => {
-  await stage.init(laptop, address, MARKS.label)
-  const { host } = await stage.pair(laptop, phone, address, "Phone")
-  const emoji = linesOf(host, "request")[0]?.["emoji"]
-  const names = Array.isArray(emoji) ? emoji.map(({ symbol, name }) => `${symbol} ${name}`).join("  ") : ""
-  tick(`two devices paired by a code; both screens showed\n             ${names}`)
-  await stage.push(laptop, MARKS.laptop, ["--collection", MARKS.collection])
-  await stage.push(phone, MARKS.phone, ["--collection", MARKS.collection])
-  const seen = JSON.stringify(await stage.pull(laptop))
-  check(seen.includes(MARKS.laptop) && seen.includes(MARKS.phone), "a value did not arrive")
-  tick("each wrote, and has what the other wrote")
-}
-
-/** Cuts the phone off, lets both write, and brings them together. */
-const apart = async (laptop: Child, phone: Child): Promise<void> => {
-  await wait(phone, "offline")
-  await write(laptop, `${MARKS.laptop}, while the phone was away`, "stored")
-  await write(phone, `${MARKS.phone}, on the train`, "saved")
-  tick("the phone went offline; both wrote on")
-  await wait(phone, "online")
-  await phone.line("stored", (line) => line["value"] === `${MARKS.phone}, on the train`)
-  await Promise.all([wait(laptop, "settle"), wait(phone, "settle")])
-  tick("the phone came back; both have everything")
-}
-
-/** Kills the relay while both write, and starts it again over the same directory. */
-const killed = async (stage: Stage, relay: RunningRelay, laptop: Child, phone: Child): Promise<RunningRelay> => {
-  for (let n = 0; n < BURST; n++) {
-    laptop.say(`push ${MARKS.laptop} ${n}`)
-    phone.say(`push ${MARKS.phone} ${n}`)
+const play = async ({ story, title }: Story): Promise<void> => {
+  const stage = new Stage()
+  const stop = () => {
+    process.exitCode = 130
+    void stage[Symbol.asyncDispose]()
   }
-  await laptop.line("stored", (line) => String(line["value"]).startsWith(`${MARKS.laptop} `))
-  await relay.child.stop("SIGKILL")
-  const stored = [laptop, phone].flatMap(({ lines }) => lines.filter(({ type }) => type === "stored")).length
-  tick(`the relay was killed while ${2 * BURST} entries were on their way (${stored} acknowledged by then)`)
-  const again = await stage.relay({ port: relay.port, data: relay.data })
-  await Promise.all([wait(laptop, "wake"), wait(phone, "wake")])
-  const last = BURST - 1
-  await laptop.line("stored", (line) => line["value"] === `${MARKS.laptop} ${last}`)
-  await phone.line("stored", (line) => line["value"] === `${MARKS.phone} ${last}`)
-  await Promise.all([wait(laptop, "settle"), wait(phone, "settle")])
-  tick("it was started again over the same directory; every entry is there")
-  return again
+  process.once("SIGINT", stop)
+  process.once("SIGTERM", stop)
+  try {
+    console.log(`${title}\n`)
+    await buildCommand()
+    await story(stage)
+    console.log(`\n${seconds()}  all went well`)
+  } catch (error) {
+    console.error(`\n${seconds()}  ✗ ${error instanceof Error ? error.message : String(error)}`)
+    process.exitCode = 1
+  } finally {
+    await stage[Symbol.asyncDispose]()
+    process.removeListener("SIGINT", stop)
+    process.removeListener("SIGTERM", stop)
+  }
 }
 
-/** Both devices print the same log, with every value once. */
-const compare = async (stage: Stage, laptop: string, phone: string): Promise<void> => {
-  const [one, other] = [await stage.pull(laptop), await stage.pull(phone)]
-  const values = new Set(one.map((line) => line["value"]))
-  check(one.length === 4 + 2 * BURST && values.size === one.length, `${one.length} entries, not ${4 + 2 * BURST}`)
-  check(JSON.stringify(one) === JSON.stringify(other), "the two devices differ")
-  tick(`both devices print the same ${one.length} entries, in the same order`)
-}
-
-/** Nothing of it can be read where it was not meant to be. */
-const search = (relay: RunningRelay, logs: ReadonlyArray<string>, proxy: RecordingProxy): void => {
-  const marks = Object.values(MARKS)
-  const size = filesOf(relay.data).reduce((sum, file) => sum + fs.statSync(file).size, 0) + proxy.captured.length
-  const leaks = [
-    ...leaksBelow(relay.data, marks),
-    ...leaksIn("the network", proxy.captured, marks),
-    ...logs.flatMap((log) => leaksIn("the relay's log", Buffer.from(log), marks))
-  ]
-  check(leaks.length === 0, `found in the open: ${JSON.stringify(leaks)}`)
-  check(leaksIn("a check of the search", Buffer.from(btoa(MARKS.laptop)), marks).length > 0, "the search finds nothing")
-  const megabytes = (size / 1024 / 1024).toFixed(1)
-  tick(`${megabytes} MB of the relay's files, its log and the network's traffic hold no value, name or label`)
-}
-
-const story = async (stage: Stage): Promise<void> => {
-  const relay = await stage.relay()
-  await using proxy = await RecordingProxy.to(relay.port)
-  const address = relay.address.replace(`:${relay.port}/`, `:${proxy.port}/`)
-  tick(`a relay listens at ${text(relay.child.lines[0], "url")}`)
-  const [laptopDir, phoneDir] = [stage.home("laptop"), stage.home("phone")]
-  await meet(stage, laptopDir, phoneDir, address)
-  const [laptop, phone] = [await live(stage, laptopDir), await live(stage, phoneDir)]
-  await apart(laptop, phone)
-  const again = await killed(stage, relay, laptop, phone)
-  await Promise.all([end(laptop), end(phone)])
-  await compare(stage, laptopDir, phoneDir)
-  expectCode(await again.child.stop("SIGTERM"), 0)
-  search(again, [relay.child.stderr, again.child.stderr], proxy)
-}
-
-const stage = new Stage()
-const stop = () => {
-  process.exitCode = 130
-  void stage[Symbol.asyncDispose]()
-}
-process.once("SIGINT", stop)
-process.once("SIGTERM", stop)
-try {
-  console.log("Sotto: two devices, and a relay that cannot read what it keeps\n")
-  await buildCommand()
-  await story(stage)
-  console.log(`\n${seconds()}  all went well`)
-} catch (error) {
-  console.error(`\n${seconds()}  ✗ ${error instanceof Error ? error.message : String(error)}`)
-  process.exitCode = 1
-} finally {
-  await stage[Symbol.asyncDispose]()
-  process.removeListener("SIGINT", stop)
-  process.removeListener("SIGTERM", stop)
-}
+const [name = ""] = process.argv.slice(2)
+const chosen = stories.get(name)
+if (chosen === undefined) {
+  console.error(`There is no demo called ${name}. Run \`npm run demo\`, or \`npm run demo -- relays\`.`)
+  process.exitCode = 2
+} else await play(chosen)

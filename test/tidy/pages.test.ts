@@ -42,7 +42,7 @@ describe("docs/operate/relay.md", () => {
 
 describe("README.md", () => {
   it("quotes what the demo prints", () => {
-    const source = read("test/demo/main.ts")
+    const source = read("test/demo/two.ts")
     const ticks = [...source.matchAll(/\btick\((["`])(.*?)\1\)\n/g)].map(([, , text]) => text ?? "")
     const burst = String(2 * Number(/const BURST = (\d+)/.exec(source)?.[1]))
     const patterns = ticks.map((text) => {

@@ -3,7 +3,7 @@
  * away: the same calls, the same order, the same errors, which arrive as rejections with the tagged error itself. What is
  * a stream there is an `AsyncIterable` here; leaving its loop ends it.
  *
- * Each platform's `openSotto` makes one over its own Layers. It and `FaceItems` are the files of core that know promises:
+ * Each platform's `openSotto` makes one over its own Layers. It, `FaceItems` and `FacePeers` are what of core knows promises:
  * nothing else here may depend on them.
  */
 import type { Op } from "@sotto/schema/Entry"
@@ -35,6 +35,7 @@ import type { Crypto } from "./Crypto.ts"
 import type { DeviceIdentity } from "./Device.ts"
 import * as Entrance from "./Entrance.ts"
 import { makeCollections, type OpenCollection } from "./FaceItems.ts"
+import { makePeers, type PeersHandle } from "./FacePeers.ts"
 import type { Keystore } from "./Keystore.ts"
 import type { Cursor, Ordinal } from "./log/Cursor.ts"
 import type { RouteOpening } from "./log/Directory.ts"
@@ -113,6 +114,8 @@ export interface SottoHandle {
     readonly remove: (relay: RelayKey) => Promise<void>
     readonly trustAgain: (relay: RelayKey) => Promise<void>
   }
+  /** Devices that are in reach without a relay. */
+  readonly peers: PeersHandle
   /** Lets one device in. Rejects with `HostFailed`. */
   readonly pair: (options: PairOptions) => Promise<Admitted>
   /** Leaves the network until `resume`. */
@@ -131,6 +134,8 @@ type Services = Client | Transport | Crypto
 export interface FaceOptions {
   readonly context: Context.Context<Services>
   readonly device: DeviceIdentity
+  /** What the device runs in. */
+  readonly scope: Scope.Scope
   readonly close: () => Promise<void>
 }
 
@@ -145,7 +150,7 @@ type Run = <A, E>(effect: Effect.Effect<A, E, Services>, options?: CallOptions) 
 const called = <A>(run: () => A | Promise<A>): Effect.Effect<A> => Effect.promise(async () => run())
 
 /** The face over a running client. */
-const makeFace = ({ close, context, device }: FaceOptions): SottoHandle => {
+const makeFace = ({ close, context, device, scope }: FaceOptions): SottoHandle => {
   const client = Context.get(context, Client)
   const run: Run = Effect.runPromiseWith(context)
   const iterable = <A, E>(stream: Stream.Stream<A, E>): AsyncIterable<A> => Stream.toAsyncIterable(stream)
@@ -180,6 +185,7 @@ const makeFace = ({ close, context, device }: FaceOptions): SottoHandle => {
       remove: (relay) => run(client.relays.remove(relay)),
       trustAgain: (relay) => run(client.relays.trustAgain(relay))
     },
+    peers: makePeers({ peers: client.peers, run, scope }),
     pair: ({ approve, onCode, role, signal }) =>
       run(
         Pairing.host({
@@ -232,8 +238,19 @@ const found = Effect.fnUntraced(function*({ label, onCreated, relay, retention, 
   Secret.wipe(recovery)
 })
 
-/** Opens the device of a directory, which then runs until `close`. When it fails, nothing is left running. */
-export const openFace = Effect.fnUntraced(function*<E>(layer: Layer.Layer<Platform, E>, options: OpenOptions) {
+/** What a platform builds on beside the handle, for what only it can do. */
+export interface Inside {
+  readonly client: Client["Service"]
+  /** What the device runs in; `close` closes it. */
+  readonly scope: Scope.Scope
+}
+
+/** As `openFace`, of which `extend` makes the platform's own handle. */
+export const openFaceWith = Effect.fnUntraced(function*<E, A>(
+  layer: Layer.Layer<Platform, E>,
+  options: OpenOptions,
+  extend: (handle: SottoHandle, inside: Inside) => A
+) {
   const scope = yield* Scope.make()
   const close = Effect.runPromiseWith(yield* Effect.context())
   const open = Effect.gen(function*() {
@@ -242,17 +259,23 @@ export const openFace = Effect.fnUntraced(function*<E>(layer: Layer.Layer<Platfo
       Effect.andThen(found(options), Sotto.openWith(options.quorum === undefined ? {} : { quorum: options.quorum })),
       Context.add(context, Scope.Scope, scope)
     )
-    return makeFace({
+    const face = makeFace({
       context: Context.add(context, Client, sotto.client),
       device: sotto.identity,
+      scope,
       close: () => close(Scope.close(scope, Exit.void))
     })
+    return extend(face, { client: sotto.client, scope })
   })
   return yield* open.pipe(
     Effect.provideService(Scope.Scope, scope),
     Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
   )
 })
+
+/** Opens the device of a directory, which then runs until `close`. When it fails, nothing is left running. */
+export const openFace = <E>(layer: Layer.Layer<Platform, E>, options: OpenOptions) =>
+  openFaceWith(layer, options, (handle) => handle)
 
 export interface JoinOptions {
   /** What people call this device. */

@@ -179,8 +179,12 @@ const failureOf = (url: string, error: PeerEnded | RelayUnreachable, isMet: bool
       return new PeerRefused({ url, reason: error.reason, detail: "as this device knows the space" })
     case "ChannelFailed":
       return channelFailure(url, error)
-    case "ReconcileFailed":
-      return new PeerRefused({ url, reason: "misbehaved", detail: `comparing: ${error.reason}` })
+    case "ReconcileFailed": {
+      const detail = `comparing: ${error.reason}`
+      return error.isMisconduct
+        ? new PeerRefused({ url, reason: "misbehaved", detail })
+        : new PeerUnreachable({ url, reason: "ended", detail })
+    }
   }
 }
 

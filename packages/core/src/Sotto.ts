@@ -23,6 +23,7 @@ import { checkLabel, type DeviceIdentity, generate, type IdentityDamaged, type L
 import * as Entropy from "./internal/entropy.ts"
 import { Keystore, type KeystoreFailed } from "./Keystore.ts"
 import * as Directory from "./log/Directory.ts"
+import * as Verify from "./log/Verify.ts"
 import * as Secret from "./Secret.ts"
 import { makeRecovery } from "./space/Keys.ts"
 import * as SpaceState from "./space/SpaceState.ts"
@@ -174,6 +175,23 @@ export const openWith: (
 
 /** Runs the space of a directory that is in one, until the scope closes: one relay is enough. */
 export const open: Effect.Effect<Sotto["Service"], OpenFailed, Directories | Transport | Scope.Scope> = openWith({})
+
+/**
+ * Looks everything through that the directory of a device in a space holds, and reports what does not agree. It changes
+ * nothing and needs no network. Nobody else may use the directory meanwhile.
+ */
+export const verify: (
+  options?: Pick<Verify.Options, "progress">
+) => Effect.Effect<Verify.Report, DirectoryFailed | WrongDirectory, Directories> = Effect.fn("Sotto.verify")(
+  function*(options) {
+    const directory = yield* parts
+    const identity = yield* Directory.readIdentity(directory)
+    if (identity === undefined) return yield* new WrongDirectory({ reason: "no-device" })
+    const state = yield* Directory.readState(directory)
+    if (state === undefined) return yield* new WrongDirectory({ reason: "no-space" })
+    return yield* Verify.run({ ...options, ...directory, state, device: identity.id })
+  }
+)
 
 /**
  * Runs the space of the directory. `create`: makes the device and the space first when the directory is in none;

@@ -48,6 +48,8 @@ interface Common {
   readonly pending: number
   /** Envelopes that were set aside, waiting ones included. */
   readonly quarantined: number
+  /** Items that wait for a person's decision, in collections that were named; 0 until one is used. */
+  readonly conflicted: number
   readonly relays: ReadonlyArray<RelayStatus>
 }
 
@@ -125,6 +127,7 @@ export interface Facts {
   /** How many of the relays must have an entry. */
   readonly needed: number
   readonly quarantined: number
+  readonly conflicted: number
   readonly relays: ReadonlyArray<RelayStatus>
   /** This device's own trouble, such as a full disk. */
   readonly failure: Failure | null
@@ -147,9 +150,9 @@ const troubleOf = ({ failure, needed, paused, pending, relays }: Facts): Failure
  * failure counts when nothing works, or when it keeps this device's entries from being stored.
  */
 export const make = (facts: Facts): Status => {
-  const { paused, pending, quarantined, relays } = facts
+  const { conflicted, paused, pending, quarantined, relays } = facts
   const failure = troubleOf(facts)
-  const common = { pending, quarantined, relays }
+  const common = { pending, quarantined, conflicted, relays }
   if (failure !== null) return { _tag: "Failed", ...common, failure }
   if (paused) return { _tag: "Offline", ...common, paused, retryAtMillis: null }
   const attached = relays.filter((relay) => relay.phase === "live" || relay.phase === "catching-up")

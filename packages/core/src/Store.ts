@@ -58,6 +58,10 @@ export interface Range {
 
 export class Store extends Context.Service<Store, {
   readonly get: (key: Uint8Array) => Effect.Effect<Uint8Array | undefined, StoreFailed>
+  /** The values of some keys, in their order, as `get` has each: one question to the platform, or a few. */
+  readonly getMany: (
+    keys: ReadonlyArray<Uint8Array>
+  ) => Effect.Effect<ReadonlyArray<Uint8Array | undefined>, StoreFailed>
   readonly scan: (range: Range) => Effect.Effect<ReadonlyArray<Pair>, StoreFailed>
   readonly commit: (writes: ReadonlyArray<Write>) => Effect.Effect<void, StoreFailed>
 }>()("@sotto/core/Store") {}
@@ -97,6 +101,7 @@ export const makeMemory = (): Store["Service"] => {
   }
   return Store.of({
     get: (key) => Effect.sync(() => valueByHexKey.get(Bytes.toHex(key))?.value.slice()),
+    getMany: (keys) => Effect.sync(() => keys.map((key) => valueByHexKey.get(Bytes.toHex(key))?.value.slice())),
     scan: ({ from, limit, reverse, to }) =>
       Effect.sync(() => {
         const all = keys()

@@ -12,6 +12,28 @@ const missing = (operation: string) => storeFailed(operation, new DOMException("
 /** A key of its own buffer: IndexedDB compares the bytes of the view. */
 const keyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes)
 
+/** Requests of one transaction are answered in their order: with the last one all are there. */
+const valuesOf = (
+  database: IDBDatabase,
+  keys: ReadonlyArray<Uint8Array>
+): Effect.Effect<ReadonlyArray<Uint8Array | undefined>, StoreFailed> =>
+  Effect.callback((resume) => {
+    const values: Array<Uint8Array | undefined> = []
+    const transaction = database.transaction(ENTRIES, "readonly")
+    const store = transaction.objectStore(ENTRIES)
+    let isWhole = true
+    transaction.oncomplete = () => resume(isWhole ? Effect.succeed(values) : Effect.fail(missing("get")))
+    transaction.onabort = () => resume(Effect.fail(storeFailed("get", transaction.error)))
+    for (const key of keys) {
+      const asked = store.get(keyOf(key))
+      asked.onsuccess = () => {
+        const value = asked.result === undefined ? undefined : bytesOf(asked.result)
+        isWhole &&= asked.result === undefined || value !== undefined
+        values.push(value)
+      }
+    }
+  })
+
 const make = (database: IDBDatabase): Store["Service"] => {
   const entries = () => database.transaction(ENTRIES, "readonly").objectStore(ENTRIES)
 
@@ -61,6 +83,7 @@ const make = (database: IDBDatabase): Store["Service"] => {
         const bytes = bytesOf(value)
         return bytes === undefined ? Effect.fail(missing("get")) : Effect.succeed(bytes)
       }),
+    getMany: (keys) => keys.length === 0 ? Effect.succeed([]) : valuesOf(database, keys),
     scan: ({ from, limit, reverse, to }) =>
       Effect.suspend(() => {
         // IndexedDB refuses a range that is empty by its bounds.

@@ -4,8 +4,18 @@
  *
  * Needs Node 24.7, whose OpenSSL 3.5 has ML-KEM and Argon2; the self-test names what another build lacks. Everything is
  * byte-equal to `@sotto/core/crypto/Portable` (test/NodeCrypto.test.ts and the public vectors).
+ *
+ * `make` stays on its thread, takes its randomness from whoever calls it, and draws as the portable backend draws: a
+ * simulator runs the same with either.
  */
-import { type Aead, Crypto, CryptoUnavailable, type PasswordParameters, type Signed } from "@sotto/core/Crypto"
+import {
+  type Aead,
+  Crypto,
+  CryptoUnavailable,
+  type Kem,
+  type PasswordParameters,
+  type Signed
+} from "@sotto/core/Crypto"
 import * as Contract from "@sotto/core/crypto/Contract"
 import * as Ed25519 from "@sotto/core/crypto/Ed25519"
 import * as Portable from "@sotto/core/crypto/Portable"
@@ -15,7 +25,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { createBLAKE3 } from "hash-wasm"
 import * as node from "node:crypto"
-import * as Kem from "./internal/cryptoKem.ts"
+import * as CryptoKem from "./internal/cryptoKem.ts"
 import * as Keys from "./internal/cryptoKeys.ts"
 
 type CryptoService = Crypto["Service"]
@@ -71,16 +81,38 @@ const channelAead: Aead = {
   }
 }
 
+/** Signatures that are checked before other fibers get their turn; as many as in the portable backend. */
+const VERIFY_PER_TURN = 16
 /** Signatures that are handed to Node's threads at once. */
 const VERIFY_AT_ONCE = 256
 /** Fewer are not worth the way to another thread. */
 const VERIFY_ALONE_MAX = 4
 
-const makeSignature = (): CryptoService["signature"] => {
-  const keyOf = Keys.makeVerifyKeys()
+type VerifyMany = CryptoService["signature"]["verifyMany"]
+type KeyOf = ReturnType<typeof Keys.makeVerifyKeys>
+
+/** Everything on this thread. */
+const makeSignature = (keyOf: KeyOf): CryptoService["signature"] => {
   const verify: Ed25519.Verify = (publicKey, message, signature) =>
     node.verify(null, message, keyOf(publicKey), signature)
-  /** One batch on Node's thread pool. An interruption leaves it to end unheard. */
+  return {
+    keyPair: (seed) => ({
+      publicKey: Keys.publicBytes(Keys.ED25519, Keys.secretKey(Keys.ED25519, seed)),
+      secretKey: new Uint8Array(seed)
+    }),
+    sign: (secretKey, message) => plain(node.sign(null, message, Keys.secretKey(Keys.ED25519, secretKey))),
+    signer: (secretKey) => {
+      const key = Keys.secretKey(Keys.ED25519, secretKey)
+      return (message) => plain(node.sign(null, message, key))
+    },
+    verify,
+    verifyMany: Ed25519.verifyEach(verify, VERIFY_PER_TURN)
+  }
+}
+
+/** Many signatures on Node's thread pool, few of them here. */
+const verifyOnThreads = (keyOf: KeyOf, verifyHere: VerifyMany): VerifyMany => {
+  /** One batch. An interruption leaves it to end unheard. */
   const verifyBatch = (batch: ReadonlyArray<Signed>): Effect.Effect<ReadonlyArray<boolean>> =>
     Effect.callback((resume) => {
       const answers = batch.map(() => false)
@@ -94,27 +126,14 @@ const makeSignature = (): CryptoService["signature"] => {
         })
       )
     })
-  const verifyOnThreads = Effect.fnUntraced(function*(signed: ReadonlyArray<Signed>) {
+  const verifyBatches = Effect.fnUntraced(function*(signed: ReadonlyArray<Signed>) {
     const answers: Array<boolean> = []
     for (let at = 0; at < signed.length; at += VERIFY_AT_ONCE) {
       answers.push(...(yield* verifyBatch(signed.slice(at, at + VERIFY_AT_ONCE))))
     }
     return answers
   })
-  const verifyHere = Ed25519.verifyEach(verify, VERIFY_AT_ONCE)
-  return {
-    keyPair: (seed) => ({
-      publicKey: Keys.publicBytes(Keys.ED25519, Keys.secretKey(Keys.ED25519, seed)),
-      secretKey: new Uint8Array(seed)
-    }),
-    sign: (secretKey, message) => plain(node.sign(null, message, Keys.secretKey(Keys.ED25519, secretKey))),
-    signer: (secretKey) => {
-      const key = Keys.secretKey(Keys.ED25519, secretKey)
-      return (message) => plain(node.sign(null, message, key))
-    },
-    verify,
-    verifyMany: (signed) => signed.length <= VERIFY_ALONE_MAX ? verifyHere(signed) : verifyOnThreads(signed)
-  }
+  return (signed) => signed.length <= VERIFY_ALONE_MAX ? verifyHere(signed) : verifyBatches(signed)
 }
 
 /**
@@ -139,32 +158,66 @@ const passwordKey = (password: Uint8Array, parameters: PasswordParameters): Effe
     })
   })
 
-const make = Effect.gen(function*() {
-  // Both are checked here since the self-test leaves Argon2id out and an absent function would throw in a key's place.
-  if (typeof node.argon2 !== "function") return yield* unavailable("Argon2id")
-  if (typeof node.encapsulate !== "function") return yield* unavailable("ML-KEM-768")
-  const blake3 = yield* Effect.promise(() => createBLAKE3())
-  const random = (length: number): Uint8Array => plain(node.randomBytes(length))
-  const portable = Portable.make({ random })
-  const mlKem = Kem.makeMlKem(portable.mlKem)
-  return Contract.enforce({
-    backend: "node",
+/** What both backends of this file compute on this thread. */
+const makeHere = (portable: CryptoService, keyOf: KeyOf, random: CryptoService["random"]) => {
+  const mlKem = CryptoKem.makeMlKem(portable.mlKem)
+  return {
     random,
     sha256: hash("sha256"),
     sha512: hash("sha512"),
-    blake3: (data) => blake3.init().update(data).digest("binary"),
     hmac: hmac("sha256"),
     hmacSha512: hmac("sha512"),
     hkdfExtract: hmac("sha256"),
     hkdfExpand,
     aead: XChaCha20.fromChaCha20(channelAead),
     channelAead,
-    signature: makeSignature(),
-    x25519: Kem.x25519,
+    signature: makeSignature(keyOf),
+    x25519: CryptoKem.x25519,
     mlKem,
-    xWing: Kem.makeXWing(mlKem, random),
+    xWing: CryptoKem.makeXWing(mlKem, random),
     ristretto: portable.ristretto,
-    equal: node.timingSafeEqual,
+    equal: node.timingSafeEqual
+  }
+}
+
+/** A KEM that draws the randomness of an encapsulation from `random` where the caller gives none. */
+const drawing = (kem: Kem, random: CryptoService["random"]): Kem => ({
+  ...kem,
+  encapsulate: (publicKey, randomness = random(kem.randomnessBytes)) => kem.encapsulate(publicKey, randomness)
+})
+
+/**
+ * The service itself on this thread, without a self-test: for a simulator or a test that supplies its own randomness.
+ * BLAKE3 and Argon2id are the portable ones, since Node's way to them is asynchronous.
+ */
+export const make = (options: Portable.Options): CryptoService => {
+  const portable = Portable.make({ backend: "node", ...options })
+  const { backend, blake3, passwordKey, random } = portable
+  const here = makeHere(portable, Keys.makeVerifyKeys(), random)
+  return Contract.enforce({
+    ...here,
+    backend,
+    blake3,
+    mlKem: drawing(here.mlKem, random),
+    xWing: drawing(here.xWing, random),
+    passwordKey
+  })
+}
+
+const makeThreaded = Effect.gen(function*() {
+  // Both are checked here since the self-test leaves Argon2id out and an absent function would throw in a key's place.
+  if (typeof node.argon2 !== "function") return yield* unavailable("Argon2id")
+  if (typeof node.encapsulate !== "function") return yield* unavailable("ML-KEM-768")
+  const blake3 = yield* Effect.promise(() => createBLAKE3())
+  const random = (length: number): Uint8Array => plain(node.randomBytes(length))
+  const portable = Portable.make({ random })
+  const keyOf = Keys.makeVerifyKeys()
+  const here = makeHere(portable, keyOf, random)
+  return Contract.enforce({
+    ...here,
+    backend: "node",
+    blake3: (data) => blake3.init().update(data).digest("binary"),
+    signature: { ...here.signature, verifyMany: verifyOnThreads(keyOf, here.signature.verifyMany) },
     passwordKey
   })
 })
@@ -172,4 +225,7 @@ const make = Effect.gen(function*() {
 const unavailable = (primitive: string): CryptoUnavailable => new CryptoUnavailable({ primitive, backend: "node" })
 
 /** The Node backend, after its self-test. */
-export const layer: Layer.Layer<Crypto, CryptoUnavailable> = Layer.effect(Crypto, Effect.flatMap(make, SelfTest.passed))
+export const layer: Layer.Layer<Crypto, CryptoUnavailable> = Layer.effect(
+  Crypto,
+  Effect.flatMap(makeThreaded, SelfTest.passed)
+)

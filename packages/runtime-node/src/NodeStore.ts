@@ -46,6 +46,7 @@ export const make = Effect.fn("NodeStore.make")(function*(
         Effect.map((rows) => rows[0]?.value),
         orFail("get")
       ),
+    getMany: (keys) => keys.length === 0 ? Effect.succeed([]) : orFail("get")(read(sql, keys)),
     scan: ({ from, limit, reverse, to }) =>
       (reverse === true
         ? sql<Pair>`SELECT key, value FROM pair WHERE key >= ${from} AND key < ${to} ORDER BY key DESC LIMIT ${limit}`
@@ -72,14 +73,29 @@ const write = Effect.fnUntraced(function*(sql: SqlClient, writes: ReadonlyArray<
   for (const part of parts(deleted)) yield* sql`DELETE FROM pair WHERE ${sql.in("key", part)}`
 })
 
+const read = Effect.fnUntraced(function*(sql: SqlClient, keys: ReadonlyArray<Uint8Array>) {
+  const valueByKey = new Map<string, Uint8Array>()
+  for (const part of parts(keys)) {
+    const rows = yield* sql<Pair>`SELECT key, value FROM pair WHERE ${sql.in("key", part)}`
+    for (const { key, value } of rows) valueByKey.set(textOf(key), value)
+  }
+  // A key that is asked for twice gets an array of its own each time.
+  const isTwice = valueByKey.size < keys.length
+  return keys.map((key) => {
+    const value = valueByKey.get(textOf(key))
+    return isTwice ? value?.slice() : value
+  })
+})
+
+/** A key as the key of a map. */
+const textOf = ({ buffer, byteOffset, length }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, length).toString("latin1")
+
 /** A batch happens in its order: of several writes to one key only the last is seen. */
 const lastOfEach = (writes: ReadonlyArray<Write>): Iterable<Write> => {
   if (writes.length === 1) return writes
   const byKey = new Map<string, Write>()
-  for (const write of writes) {
-    const { buffer, byteOffset, length } = write.key
-    byKey.set(Buffer.from(buffer, byteOffset, length).toString("latin1"), write)
-  }
+  for (const write of writes) byKey.set(textOf(write.key), write)
   return byKey.values()
 }
 

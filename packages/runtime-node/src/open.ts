@@ -11,7 +11,7 @@
 import {
   joinFace,
   type JoinOptions as FaceJoinOptions,
-  openFace,
+  openFaceWith,
   type OpenOptions as FaceOpenOptions,
   type SottoHandle
 } from "@sotto/core/Face"
@@ -19,6 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as os from "node:os"
 import * as NodeDevice from "./NodeDevice.ts"
+import { makeServe, type Serve } from "./openPeers.ts"
 
 interface Place {
   /** The device's own directory; made 0700 when it is not there. One process at a time has it. */
@@ -49,9 +50,20 @@ const layerOf = ({ dir, passphrase }: Place) =>
 const run = <A, E>(effect: Effect.Effect<A, E>, { signal }: Place): Promise<A> =>
   Effect.runPromise(effect, signal === undefined ? {} : { signal })
 
+/** A device of this machine, which others can also connect to. */
+export interface NodeHandle extends SottoHandle {
+  readonly peers: SottoHandle["peers"] & { readonly serve: Serve }
+}
+
 /** Opens the device, which then runs until `close`. Rejects with a tagged error; nothing is left running then. */
-export const openSotto = (options: OpenOptions): Promise<SottoHandle> =>
-  run(openFace(layerOf(options), { ...options, label: labelOf(options) }), options)
+export const openSotto = (options: OpenOptions): Promise<NodeHandle> =>
+  run(
+    openFaceWith(layerOf(options), { ...options, label: labelOf(options) }, (handle, inside): NodeHandle => ({
+      ...handle,
+      peers: { ...handle.peers, serve: makeServe(inside) }
+    })),
+    options
+  )
 
 /** Brings the directory's device into the space of the one that shows the code. `openSotto` runs it afterwards. */
 export const joinSotto = (options: JoinOptions): Promise<void> => {

@@ -5,6 +5,7 @@ import * as Portable from "@sotto/core/crypto/Portable"
 import * as NodeCrypto from "@sotto/runtime-node/NodeCrypto"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as fc from "fast-check"
 import { argon2Sync, randomBytes } from "node:crypto"
 import * as rfc from "../../core/test/crypto/rfc.ts"
@@ -13,9 +14,12 @@ import { makeVerifyKeys } from "../src/internal/cryptoKeys.ts"
 
 type CryptoService = Crypto["Service"]
 
-cryptoConformance("node", NodeCrypto.layer)
+const random = (length: number) => new Uint8Array(randomBytes(length))
 
-const portable = Portable.make({ random: (length) => new Uint8Array(randomBytes(length)) })
+cryptoConformance("node", NodeCrypto.layer)
+cryptoConformance("node on one thread", Layer.succeed(Crypto, NodeCrypto.make({ random })))
+
+const portable = Portable.make({ random })
 
 /** Bytes that start anywhere in their memory: native code and word-wise JavaScript must not care. */
 const view = (constraints: fc.IntArrayConstraints): fc.Arbitrary<Uint8Array> =>
@@ -214,6 +218,37 @@ layer(NodeCrypto.layer)("NodeCrypto equals Portable", (it) => {
       yield* Fiber.interrupt(abandoned)
       assert.deepStrictEqual(yield* signature.verifyMany(signed), signed.map(() => true))
     }))
+})
+
+describe("NodeCrypto.make", () => {
+  it("draws what the portable backend draws, in the same order, and answers the same at once", () => {
+    const drawn = (make: typeof NodeCrypto.make) => {
+      const draws: Array<number> = []
+      const crypto = make({
+        random: (length) => {
+          draws.push(length)
+          return new Uint8Array(length).fill(draws.length)
+        }
+      })
+      const kems = [crypto.mlKem, crypto.xWing].map((kem) => {
+        const { publicKey, secretKey } = kem.keyPair(crypto.random(kem.seedBytes))
+        const made = kem.encapsulate(publicKey)
+        const bad = new Uint8Array(publicKey.length).fill(0xff)
+        return [publicKey, made, kem.decapsulate(secretKey, bad), kem.encapsulate(bad)]
+      })
+      const { publicKey, secretKey } = crypto.signature.keyPair(crypto.random(32))
+      const signed = Array.from({ length: 40 }, (_, n) => {
+        const message = Uint8Array.of(n)
+        return { publicKey, message, signature: crypto.signature.sign(secretKey, n % 3 === 0 ? secretKey : message) }
+      })
+      const answers = Effect.runSync(crypto.signature.verifyMany(signed))
+      assert.strictEqual(answers.filter((holds) => holds).length, 26)
+      return { kems, signed, answers, draws }
+    }
+    const node = drawn(NodeCrypto.make)
+    assert.deepStrictEqual(node, drawn(Portable.make))
+    assert.deepStrictEqual(node.draws, [64, 32, 32, 32, 64, 64, 32])
+  })
 })
 
 describe("verification keys", () => {

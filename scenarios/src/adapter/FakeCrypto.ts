@@ -1,6 +1,6 @@
 /**
- * The fake tier of cryptography: the same interface, lengths and refusals as the real one, a hundred times faster and
- * with no secrecy at all. Whatever a program does with it, it would do with the real one:
+ * The fake tier of cryptography: the same interface, lengths and refusals as the real one, many times faster and with no
+ * secrecy at all. Whatever a program does with it, it would do with the real one:
  *
  * 1. A ciphertext opens under its key, nonce and associated data, and under no others; its bytes do not show the
  *    plaintext.

@@ -39,31 +39,26 @@ export class Mixer {
 
   /** Takes bytes in. Where one part ends and the next begins is part of the input. */
   add(bytes: Uint8Array): this {
+    const { lanes } = this
     const { length } = bytes
-    this.word(length)
-    const whole = length & ~3
-    for (let i = 0; i < whole; i += 4) {
-      this.word(
-        (bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24)
-      )
+    let { a, at, b } = this
+    // The length, then four bytes at a time, the last of them filled up with zeros. In one loop, on numbers of its own:
+    // half of what a fake cipher costs is here.
+    for (let i = -4; i < length; i += 4) {
+      const word = i < 0 ? length : i + 3 < length
+        ? (bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24)
+        : (bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16)
+      const mixed = Math.imul((lanes[at] ?? 0) ^ word, 0x85ebca77)
+      const lane = ((mixed << 13) | (mixed >>> 19)) + a | 0
+      lanes[at] = lane
+      a = (Math.imul(a ^ word, 0x9e3779b1) + b) | 0
+      b = ((b << 17) | (b >>> 15)) ^ lane
+      at = (at + 1) & (LANES - 1)
     }
-    if (whole < length) {
-      let rest = 0
-      for (let i = whole; i < length; i++) rest |= (bytes[i] ?? 0) << (8 * (i - whole))
-      this.word(rest)
-    }
-    return this
-  }
-
-  word(word: number): this {
-    const { at, lanes } = this
-    let mixed = Math.imul((lanes[at] ?? 0) ^ word, 0x85ebca77)
-    mixed = ((mixed << 13) | (mixed >>> 19)) + this.a
-    lanes[at] = mixed
-    this.a = Math.imul(this.a ^ word, 0x9e3779b1) + this.b
-    this.b = ((this.b << 17) | (this.b >>> 15)) ^ mixed
-    this.at = (at + 1) & (LANES - 1)
-    this.length++
+    this.a = a
+    this.b = b
+    this.at = at
+    this.length += 1 + ((length + 3) >> 2)
     return this
   }
 

@@ -1,12 +1,14 @@
 /**
- * The real tier of cryptography: core's portable backend, synchronously, over the process's own randomness.
+ * The real tier of cryptography: what Node computes, byte for byte as on every platform, on this thread and over the
+ * process's own randomness.
  *
- * Its curves multiply secrets with a blinded factor (scalar + r · order), and take r from the platform, whatever source
- * core gives for keys. The product does not depend on r, but no process of a simulation may ask the platform for
- * anything: so while such a call runs, the platform's source is one that always says the same.
+ * The one curve that Node lacks is core's own. It multiplies secrets with a blinded factor (scalar + r · order), and takes
+ * r from the platform, whatever source core gives for keys. The product does not depend on r, but no process of a
+ * simulation may ask the platform for anything: so while such a call runs, the platform's source is one that always says
+ * the same.
  */
 import type { Crypto } from "@sotto/core/Crypto"
-import * as Portable from "@sotto/core/crypto/Portable"
+import * as NodeCrypto from "@sotto/runtime-node/NodeCrypto"
 
 type Service = Crypto["Service"]
 
@@ -30,28 +32,9 @@ const steadily = <Args extends ReadonlyArray<unknown>, A>(call: (...args: Args) 
   }
 }
 
-const kem = (backend: Service["mlKem"]): Service["mlKem"] => ({
-  ...backend,
-  keyPair: steadily(backend.keyPair),
-  encapsulate: steadily(backend.encapsulate),
-  decapsulate: steadily(backend.decapsulate)
-})
-
-/** The portable backend that draws from `random`. */
+/** Node's backend that draws from `random`. */
 export const make = (random: Service["random"]): Service => {
-  const crypto = Portable.make({ random, backend: "simulated" })
-  const { ristretto, signature, x25519 } = crypto
-  return {
-    ...crypto,
-    signature: {
-      ...signature,
-      keyPair: steadily(signature.keyPair),
-      sign: steadily(signature.sign),
-      signer: (secretKey) => steadily(signature.signer(secretKey))
-    },
-    x25519: { keyPair: steadily(x25519.keyPair), sharedSecret: steadily(x25519.sharedSecret) },
-    mlKem: kem(crypto.mlKem),
-    xWing: kem(crypto.xWing),
-    ristretto: { ...ristretto, multiply: steadily(ristretto.multiply) }
-  }
+  const crypto = NodeCrypto.make({ random, backend: "simulated" })
+  const { ristretto } = crypto
+  return { ...crypto, ristretto: { ...ristretto, multiply: steadily(ristretto.multiply) } }
 }

@@ -7,7 +7,7 @@ import * as FakeCrypto from "./FakeCrypto.ts"
 import { Mixer } from "./Mixer.ts"
 import * as RealCrypto from "./RealCrypto.ts"
 
-/** `real`: core's portable backend. `fake`: the same behaviour without the work (`FakeCrypto`). */
+/** `real`: what Node computes (`RealCrypto`). `fake`: the same behaviour without the work (`FakeCrypto`). */
 export type Tier = "real" | "fake"
 
 type Service = Crypto["Service"]

@@ -7,6 +7,8 @@
  *    and each answers with the route as the last of them left it.
  * 3. Reading never waits for the disk, and sees only what is durable.
  * 4. Opening does again what the journal says, which gives the same state: time and ids are in the operations.
+ * 5. A journal that a disk broke is opened again by the next operation (`Mended`). What it holds and was not done, since it
+ *    was said to have failed, is done then, in its place.
  */
 import type { Crypto } from "@sotto/core/Crypto"
 import * as MemoryRelayStore from "@sotto/core/relay/MemoryRelayStore"
@@ -22,12 +24,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import * as Mended from "./Mended.ts"
 
 type Service = RelayStore["Service"]
 type Opening = Parameters<Service["open"]>[0]
 type Append = Parameters<Service["append"]>[0]
 type Sweep = Parameters<Service["sweep"]>[0]
 
+const FILE = "relay"
 const MANY = 0xffff_ffff
 const Millis = Schema.NullOr(uint())
 
@@ -121,14 +125,45 @@ export const open = Effect.fnUntraced(function*(
   files: Files.Files,
   crypto: Pick<Crypto["Service"], "sha256">
 ): Effect.fn.Return<Service, RelayStoreFailed> {
-  const { journal, records } = yield* Effect.mapError(Journal.open(files, "relay"), failed)
+  const { journal, records } = yield* Effect.mapError(Journal.open(files, FILE), failed)
   const memory = MemoryRelayStore.make(crypto)
   yield* redoAll(records, memory)
-  return RelayStore.of({ ...memory, ...writes(memory, journal) })
+  return RelayStore.of({ ...memory, ...writes(memory, appending(files, memory, { journal, done: records.length })) })
 })
 
+/** Adds a record to the journal. `durable` is called when it is, in the order of the records. */
+type AppendRecord = (payload: Uint8Array, durable: () => void) => Effect.Effect<void, RelayStoreFailed>
+
+/** Appends to the journal, and opens it again when it is broken. The first `done` of its records are done. */
+const appending = (
+  files: Files.Files,
+  memory: Service,
+  opened: { readonly journal: Journal.Journal; readonly done: number }
+): AppendRecord => {
+  let { done } = opened
+  const again = Effect.gen(function*() {
+    const { journal, records } = yield* Effect.mapError(Journal.open(files, FILE), failed)
+    if (records.length < done) {
+      const detail = `${FILE} has ${records.length} records, ${done} were done`
+      return yield* new RelayStoreFailed({ reason: "corrupt", operation: "open", detail })
+    }
+    yield* redoAll(records.slice(done), memory)
+    done = records.length
+    return journal
+  })
+  const journal = Mended.make(opened.journal, again)
+  return (payload, durable) =>
+    Effect.flatMap(journal.sound, ({ append }) => {
+      const appended = append(payload, () => {
+        done++
+        durable()
+      })
+      return Effect.mapError(appended, failed)
+    })
+}
+
 /** The operations that change something. */
-const writes = (memory: Service, journal: Journal.Journal) => {
+const writes = (memory: Service, record: AppendRecord) => {
   /** Makes an operation durable, then does it. What it answers, a refusal too, is what it answers at each restart. */
   const perform = <A, E>(operation: Operation, run: Effect.Effect<A, E>): Effect.Effect<A, E | RelayStoreFailed> =>
     Effect.suspend(() => {
@@ -137,7 +172,7 @@ const writes = (memory: Service, journal: Journal.Journal) => {
         answer = Effect.runSyncExit(run)
       }
       return Effect.andThen(
-        Effect.mapError(journal.append(codec.encode(operation), durable), failed),
+        record(codec.encode(operation), durable),
         Effect.suspend(() => answer)
       )
     })

@@ -9,6 +9,7 @@ import type { DiskFailed } from "@sotto/simulation/Disk"
 import * as DiskMap from "@sotto/simulation/DiskMap"
 import type * as Files from "@sotto/simulation/Files"
 import * as Effect from "effect/Effect"
+import * as Mended from "./Mended.ts"
 
 const failed = ({ detail, operation, reason }: DiskFailed): StoreFailed =>
   new StoreFailed({ reason, operation, detail })
@@ -20,22 +21,11 @@ export const open = (files: Files.Files): Effect.Effect<Store["Service"], StoreF
   Effect.mapError(Effect.map(DiskMap.open(files, OPTIONS), (opened) => over(files, opened)), failed)
 
 const over = (files: Files.Files, opened: DiskMap.DiskMap): Store["Service"] => {
-  let map = opened
-  let last: DiskFailed | undefined
-  const reopen = Effect.map(DiskMap.open(files, OPTIONS), (again) => {
-    map = again
-    last = undefined
-  })
-  /** A broken map fails with one and the same failure again and again, and touches the disk no more. */
-  const commit = (writes: ReadonlyArray<DiskMap.Write>): Effect.Effect<void, DiskFailed> =>
-    Effect.suspend(() => map.commit(writes)).pipe(Effect.catch((failure) => {
-      const isBroken = failure === last
-      last = failure
-      return isBroken ? Effect.andThen(reopen, Effect.suspend(() => map.commit(writes))) : Effect.fail(failure)
-    }))
+  const map = Mended.make(opened, DiskMap.open(files, OPTIONS))
   return Store.of({
-    get: (key) => Effect.suspend(() => map.get(key)),
-    scan: (range) => Effect.suspend(() => map.scan(range)),
-    commit: (writes) => Effect.mapError(commit(writes), failed)
+    get: (key) => Effect.suspend(() => map.current().get(key)),
+    getMany: (keys) => Effect.suspend(() => Effect.forEach(keys, (key) => map.current().get(key))),
+    scan: (range) => Effect.suspend(() => map.current().scan(range)),
+    commit: (writes) => Effect.mapError(Effect.flatMap(map.sound, ({ commit }) => commit(writes)), failed)
   })
 }

@@ -74,6 +74,15 @@ export const nothingSetAside = Invariant.make("nothingSetAside", (world) => ({
   }
 }))
 
+/** Where no disk lost anything, a relay never deletes what a device that is active has not received. */
+export const nothingMissed = Invariant.make("nothingMissed", (world) => ({
+  onObservation: ({ data, node, what }) => {
+    if (what !== "gap" || world.nodes.some(({ losses }) => losses > 0)) return
+    const [from, to] = [Said.number(data, "from"), Said.number(data, "to")]
+    world.violated(`never received what relay ${Said.text(data, "relay").slice(0, 8)} had at ${from} to ${to}`, node)
+  }
+}))
+
 /** Where nothing goes wrong, a relay has what was written, and all devices show it, within so long. */
 const PROMPT_MICROS = 9_000_000
 

@@ -62,12 +62,13 @@ export const transport = (host: Node.Base): Transport["Service"] => {
 
 /** The store, whose every commit a fault may refuse: before it is done, or after, when it stays. */
 export const store = (host: Node.Base): Effect.Effect<Store["Service"], StoreFailed> =>
-  Effect.map(SimStore.open(host.files), ({ commit, get, scan }) => {
+  Effect.map(SimStore.open(host.files), ({ commit, get, getMany, scan }) => {
     const failed = Effect.fail(
       new StoreFailed({ reason: "unavailable", operation: "commit", detail: "as the fault wants" })
     )
     return Store.of({
       get,
+      getMany,
       scan,
       commit: (writes) =>
         Effect.suspend(() => {

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { storeConformance } from "../../../packages/core/test/kit/storeConformance.ts"
 import { crashes, smallDisk } from "../../../simulation/test/kit/SmallDisk.ts"
-import { openings } from "../kit/disks.ts"
+import { fail, failings, openings, textOf } from "../kit/disks.ts"
 
 storeConformance("simulated disk", () => Layer.effect(Store, SimStore.open(openings()())), {
   reopen: () => {
@@ -43,5 +43,47 @@ describe("SimStore", () => {
       assert.isAtLeast(half, answered.length)
       assert.deepStrictEqual(found.slice(0, half), [1, 2, 3, 4].slice(0, half))
     }
+  })
+
+  it("opens its journal again when a disk broke it, wherever that is, and keeps what it answered for", () => {
+    const law = {
+      latency: { append: { kind: "constant", micros: 5 }, sync: { kind: "constant", micros: 100 } }
+    } as const
+    const all = { from: key(0), to: key(255), limit: 100 }
+    const program = (files: Parameters<typeof SimStore.open>[0], answered: Set<number>) =>
+      Effect.gen(function*() {
+        const store = yield* SimStore.open(files)
+        const commit = (n: number) =>
+          Effect.map(store.commit([{ key: key(n), value: key(n) }]), () => {
+            answered.add(n)
+          })
+        yield* Effect.forEach(
+          [1, 4, 7, 10],
+          (from) => Effect.forEach([0, 1, 2], (k) => Effect.exit(commit(from + k))),
+          { concurrency: "unbounded" }
+        )
+        yield* Effect.retry(commit(13), { times: 4 })
+        return yield* store.scan(all)
+      })
+    const opening = smallDisk(1n, law)
+    opening.run(SimStore.open)
+    const calm = smallDisk(1n, law)
+    calm.run((files) => program(files, new Set()))
+    let refused = 0
+    for (const failing of failings(opening.operations(), calm.operations())) {
+      const world = smallDisk(failing.seed, law, 0.2)
+      const unhook = fail(world.disk, failing)
+      const answered = new Set<number>()
+      const exit = world.run((files) => program(files, answered))
+      unhook()
+      const again = world.run((files) => Effect.flatMap(SimStore.open(files), (store) => store.scan(all)))
+      const place = textOf(failing)
+      assert(exit?._tag === "Success" && again?._tag === "Success", place)
+      assert.deepStrictEqual(again.value, exit.value, place)
+      const kept = new Set(exit.value.map((pair) => pair.key[0]))
+      for (const one of answered) assert.isTrue(kept.has(one), place)
+      if (answered.size < 13) refused++
+    }
+    assert.isAbove(refused, 50)
   })
 })

@@ -68,7 +68,8 @@ export const pair: Effect.Effect<readonly [End, End], never, Scope.Scope> = Effe
   const forth = yield* Queue.bounded<Uint8Array, ConnectionClosed>(PAIR_MESSAGES_MAX)
   const back = yield* Queue.bounded<Uint8Array, ConnectionClosed>(PAIR_MESSAGES_MAX)
   const closed = new ConnectionClosed({ clean: true, detail: "closed by the other side" })
-  const close = Effect.asVoid(Effect.all([Queue.fail(forth, closed), Queue.fail(back, closed)]))
+  // Both or neither: who wakes at the end of one may interrupt whoever closes.
+  const close = Effect.uninterruptible(Effect.asVoid(Effect.all([Queue.fail(forth, closed), Queue.fail(back, closed)])))
   yield* Effect.addFinalizer(() => close)
   const end = (
     outgoing: Queue.Queue<Uint8Array, ConnectionClosed>,

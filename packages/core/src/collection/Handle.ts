@@ -12,6 +12,7 @@ import {
   type Decision,
   type ItemCollection,
   type ItemConflict,
+  type ItemReadFailed,
   type ResolveFailed,
   toConflict,
   toLine,
@@ -77,13 +78,13 @@ export const collectionOf = <A>(
       Effect.flatMap(encoded(made, value), (action) =>
         desk.writeOne(Effect.map(view(key), (shown) => Item.supersede(shown, shown.shows, action))))
     )
-  const found = (which: string | ItemConflict<A>): Effect.Effect<ItemConflict<A>, NoConflict> =>
+  const found = (which: string | ItemConflict<A>): Effect.Effect<ItemConflict<A>, NoConflict | ItemReadFailed> =>
     typeof which !== "string" ? Effect.succeed(which) : Effect.flatMap(
       items.conflicts.inspect(made, which),
       (conflict) => conflict === undefined ? Effect.fail(new NoConflict()) : Effect.succeed(toConflict(made, conflict))
     )
   const resolve: ItemCollection<A>["conflicts"]["resolve"] = (which, decision) => {
-    const prepared: Effect.Effect<Item.ItemOp, Exclude<ResolveFailed, ItemFeed.FeedFailed>> = Effect.flatMap(
+    const prepared: Effect.Effect<Item.ItemOp, ResolveFailed> = Effect.flatMap(
       found(which),
       (conflict) => decided(made, conflict, decision)
     )

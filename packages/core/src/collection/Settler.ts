@@ -7,7 +7,6 @@ import * as Stream from "effect/Stream"
 import * as Signal from "../internal/signal.ts"
 import type * as Collection from "../item/Collection.ts"
 import * as Item from "../item/Item.ts"
-import type { ItemStore } from "../item/ItemStore.ts"
 import type * as ItemFeed from "../log/ItemFeed.ts"
 import type { Desk } from "./Desk.ts"
 import type { ItemWriteFailed } from "./ItemCollection.ts"
@@ -18,16 +17,14 @@ const CONTESTED_PAGE = 64
 /** Writes merges down while `run` runs. */
 export class Settler {
   readonly #desk: Desk
-  readonly #store: ItemStore<never>
   readonly #settleByName = new Map<string, (key: string) => Effect.Effect<void, ItemWriteFailed>>()
   /** Collections whose contested items were not looked at yet. */
   readonly #unread = new Set<string>()
   readonly #contested = new Item.ByItem<Item.ItemRef>()
   readonly #found = Signal.make()
 
-  constructor(desk: Desk, store: ItemStore<never>) {
+  constructor(desk: Desk) {
     this.#desk = desk
-    this.#store = store
   }
 
   register<A>(collection: Collection.Collection<A>): void {
@@ -82,7 +79,7 @@ export class Settler {
       yield* this.#desk.current
       let after: string | undefined
       while (true) {
-        const keys = yield* this.#store.contested({
+        const keys = yield* this.#desk.items.contested({
           collection,
           prefix: "",
           limit: CONTESTED_PAGE,

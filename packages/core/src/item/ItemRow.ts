@@ -1,19 +1,26 @@
 /**
  * Rows of an `ItemStore` as bytes, for one that keeps them: canonical MessagePack, as everything else that a device keeps.
  * Values of the app stand in them in the open; a store that keeps them seals them.
+ *
+ * An operation that is its item's only head is in the row of the item, and in none of its own: most items are one row.
  */
+import * as Bytes from "@sotto/schema/Bytes"
 import * as Codec from "@sotto/schema/Codec"
 import { Hlc } from "@sotto/schema/Hlc"
 import { DeviceId, EntryHash } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
-import { boundedArray, boundedText, tagged, uint } from "@sotto/schema/Wire"
+import { boundedArray, boundedBytes, boundedText, tagged, uint } from "@sotto/schema/Wire"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { authorOf, deviceOf, hashOf, idOf, ItemAction, type ItemEntry, type Operation } from "./Item.ts"
+import { authorOf, deviceOf, hashOf, idOf, ItemAction, type ItemEntry, type Operation, type OpId } from "./Item.ts"
 import type { EntryRow, OpRow } from "./ItemStore.ts"
 
 /** The key of an item, which an append's is too. */
 const itemKeyBytesMax = Math.max(Limit.keyBytesMax, 80)
+
+const HASH_BYTES = 32
+/** Names of two million heads. */
+const HEADS_BYTES_MAX = 64 * 1024 * 1024
 
 const parents = boundedArray(EntryHash, Limit.parentsMax)
 
@@ -52,8 +59,15 @@ const OperationRow = Schema.Struct({
 
 const OpRowWire = Schema.Struct({ op: Schema.NullOr(OperationRow), children: uint() })
 
+/** The head of an item that has one, or the names of its heads, one after the other. */
+const HeadsRowWire = Schema.Union([
+  tagged("One", 1, { op: OperationRow }),
+  tagged("Several", 2, { ids: boundedBytes(HEADS_BYTES_MAX) })
+])
+
 const entryRowCodec = Codec.make(EntryRowWire, "EntryRow")
 const opRowCodec = Codec.make(OpRowWire, "OpRow")
+const headsRowCodec = Codec.make(HeadsRowWire, "ItemHeadsRow")
 
 const entryToWire = ({ author, hlc, id, ops }: ItemEntry): typeof ItemEntryRow.Type => ({
   id: hashOf(id),
@@ -109,3 +123,27 @@ export const decodeOp = (bytes: Uint8Array): Result.Result<OpRow, Codec.CodecErr
     children,
     op: op === null ? null : operationFromWire(op)
   }))
+
+/** The heads of an item: the operation that is the only one, or the names of some, ascending. */
+export type HeadsRow =
+  | { readonly _tag: "One"; readonly op: Operation }
+  | { readonly _tag: "Several"; readonly ids: ReadonlyArray<OpId> }
+
+/** The bytes of the heads of an item. */
+export const encodeHeads = (row: HeadsRow): Uint8Array =>
+  headsRowCodec.encode(
+    row._tag === "One"
+      ? { _tag: "One", op: operationToWire(row.op) }
+      : { _tag: "Several", ids: Bytes.concat(...row.ids.map(hashOf)) }
+  )
+
+/** The heads of an item. What does not read was damaged at rest. */
+export const decodeHeads = (bytes: Uint8Array): Result.Result<HeadsRow, Codec.CodecError> =>
+  Result.map(headsRowCodec.decode(bytes), (row): HeadsRow => {
+    if (row._tag === "One") return { _tag: "One", op: operationFromWire(row.op) }
+    const ids = Array.from(
+      { length: Math.floor(row.ids.length / HASH_BYTES) },
+      (_, at) => idOf(EntryHash.make(row.ids.slice(at * HASH_BYTES, (at + 1) * HASH_BYTES)))
+    )
+    return { _tag: "Several", ids }
+  })

@@ -1,6 +1,6 @@
 /**
- * What the item graph asks of a local database: four tables, read in batches, written in one commit. A store in memory is
- * in MemoryItemStore.ts; rows as bytes, for one that keeps them, in ItemRow.ts.
+ * What the item graph asks of a local database: five tables, read in batches, written in one commit. A store in memory is
+ * in MemoryItemStore.ts, one that keeps its rows on the device in DurableItemStore.ts.
  *
  * | table | key | holds |
  * |---|---|---|
@@ -8,6 +8,7 @@
  * | op | item, name of an operation | the operation, and how many supersede it; heads are those with none |
  * | waiting | name of an entry that is missing, name of one that waits for it | nothing more |
  * | contested | item | nothing more: its heads differ |
+ * | mark | | how far whoever brings entries is: a number of theirs |
  *
  * 1. `commit` is all or nothing, and durable when it answers.
  * 2. `heads`, `scan` and `contested` give items in the order of `Item.compareKeys`; heads of an item in that of their names.
@@ -53,6 +54,7 @@ export type ItemWrite =
   | { readonly table: "op"; readonly item: ItemRef; readonly id: OpId; readonly row: OpRow | undefined }
   | { readonly table: "waiting"; readonly missing: OpId; readonly id: OpId; readonly row: true | undefined }
   | { readonly table: "contested"; readonly item: ItemRef; readonly row: true | undefined }
+  | { readonly table: "mark"; readonly row: number }
 
 /** A stretch of a collection: keys that begin with `prefix`, behind `after` in the order that is asked for. */
 export interface KeyRange {
@@ -79,6 +81,8 @@ export interface ItemStore<out E> {
   readonly scan: (range: KeyRange) => Effect.Effect<ReadonlyArray<ItemHeads>, E>
   /** A page of keys of items whose heads differ. */
   readonly contested: (range: Omit<KeyRange, "reverse">) => Effect.Effect<ReadonlyArray<string>, E>
+  /** The row of the table `mark`; 0 before there is one. */
+  readonly mark: Effect.Effect<number, E>
   readonly commit: (writes: ReadonlyArray<ItemWrite>) => Effect.Effect<void, E>
 }
 

@@ -13,65 +13,70 @@ import * as Conflict from "./Conflict.ts"
 import * as Graph from "./Graph.ts"
 import * as History from "./History.ts"
 import type { Author, ItemEntry, OpId } from "./Item.ts"
-import type { ItemEntryWaiting, ItemStore } from "./ItemStore.ts"
+import type { ItemEntryWaiting, ItemStore, ItemWrite, KeyRange } from "./ItemStore.ts"
 import * as Listing from "./Listing.ts"
 import * as Query from "./Query.ts"
 
-/** The items of a space on one device. */
-export interface Items<E> {
+/** The items of a space on one device. `E`: why a change is not made; `F`: why a question is not answered. */
+export interface Items<E, F = E> {
   /**
    * Takes accepted entries in, in any order and any number of times. Pages of a thousand or so are best: what does not fit
-   * a commit is written twice, waiting and applied.
+   * a commit is written twice, waiting and applied. `mark` is kept with them, in one commit (`ItemStore.mark`).
    */
-  readonly apply: (entries: ReadonlyArray<ItemEntry>) => Effect.Effect<void, E>
+  readonly apply: (entries: ReadonlyArray<ItemEntry>, mark?: number) => Effect.Effect<void, E>
   /** Entries that will not come: what waits for them waits no longer. */
   readonly release: (ids: ReadonlyArray<OpId>) => Effect.Effect<void, E>
   /** Takes entries back that do not count after all. */
   readonly retract: (entries: ReadonlyArray<ItemEntry>) => Effect.Effect<void, E>
   /** Forgets what entries that every device has wrote and others superseded, and their tombstones. */
   readonly prune: (entries: ReadonlyArray<ItemEntry>) => Effect.Effect<void, E>
+  /** Does something while no question is being answered and nothing changes. */
+  readonly alone: <A, G>(effect: Effect.Effect<A, G>) => Effect.Effect<A, G>
 
-  readonly view: <A>(collection: Collection.Collection<A>, key: string) => Effect.Effect<Collection.View<A>, E>
+  readonly view: <A>(collection: Collection.Collection<A>, key: string) => Effect.Effect<Collection.View<A>, F>
   /** A page of a collection's items, each as `view` has it. */
   readonly list: <A>(
     collection: Collection.Collection<A>,
     page?: Listing.Page
-  ) => Effect.Effect<ReadonlyArray<Listing.Listed<A>>, E>
+  ) => Effect.Effect<ReadonlyArray<Listing.Listed<A>>, F>
   /** What `list` answers now, and again whenever that may have changed; a slow reader skips what is outdated. */
   readonly watchList: <A>(
     collection: Collection.Collection<A>,
     page?: Listing.Page
-  ) => Stream.Stream<ReadonlyArray<Listing.Listed<A>>, E>
+  ) => Stream.Stream<ReadonlyArray<Listing.Listed<A>>, F>
   /** What was written to an item, the latest first: at most `limit` versions. */
   readonly history: <A>(
     collection: Collection.Collection<A>,
     key: string,
     limit?: number
-  ) => Effect.Effect<ReadonlyArray<History.Past<A>>, E>
-  readonly query: (query: Query.Query) => Effect.Effect<ReadonlyArray<Query.Found>, E>
+  ) => Effect.Effect<ReadonlyArray<History.Past<A>>, F>
+  readonly query: (query: Query.Query) => Effect.Effect<ReadonlyArray<Query.Found>, F>
   /** What a query finds now, and again whenever that may have changed; a slow reader skips what is outdated. */
-  readonly watch: (query: Query.Query) => Stream.Stream<ReadonlyArray<Query.Found>, E>
+  readonly watch: (query: Query.Query) => Stream.Stream<ReadonlyArray<Query.Found>, F>
   /** What changes from now on, commit by commit. A reader that falls 1,024 behind loses the oldest. */
   readonly changes: Stream.Stream<ReadonlyArray<Graph.ItemChange>>
 
   /** A page of entries that wait for others, with the names of what is missing. */
   readonly pending: (
     page: { readonly after?: OpId; readonly limit: number }
-  ) => Effect.Effect<ReadonlyArray<ItemEntryWaiting>, E>
+  ) => Effect.Effect<ReadonlyArray<ItemEntryWaiting>, F>
+
+  /** A page of keys of items whose versions differ, merged or not. */
+  readonly contested: (range: Omit<KeyRange, "reverse">) => Effect.Effect<ReadonlyArray<string>, F>
 
   readonly conflicts: {
     /** A page of what a person has to decide in a collection. */
     readonly list: <A>(
       collection: Collection.Collection<A>,
       page?: { readonly after?: string; readonly limit?: number }
-    ) => Effect.Effect<Conflict.Page, E>
+    ) => Effect.Effect<Conflict.Page, F>
     /** One item's conflict; undefined when there is none. */
     readonly inspect: <A>(
       collection: Collection.Collection<A>,
       key: string
-    ) => Effect.Effect<Conflict.Conflict | undefined, E>
+    ) => Effect.Effect<Conflict.Conflict | undefined, F>
     /** The first page now, and again whenever the collection changed. */
-    readonly watch: <A>(collection: Collection.Collection<A>) => Stream.Stream<Conflict.Page, E>
+    readonly watch: <A>(collection: Collection.Collection<A>) => Stream.Stream<Conflict.Page, F>
   }
 }
 
@@ -79,45 +84,63 @@ export interface Items<E> {
 const CHANGES_MAX = 1024
 
 /** The items that a store holds, on the device `self`. */
-export const make = Effect.fn("Items.make")(function*<E>(
+export const make = <E>(store: ItemStore<E>, self: Author): Effect.Effect<Items<E>> =>
+  makeWith(store, self, { ready: Effect.void, recover: Effect.fail })
+
+/** What stands between a question and its answer. */
+export interface Asking<in E, out F> {
+  /** Done before each question. */
+  readonly ready: Effect.Effect<void, F>
+  /** Done when storage failed, before the question is asked once more. */
+  readonly recover: (failure: E) => Effect.Effect<void, F>
+}
+
+/** Like `make`, over a store that may have to be built first. */
+export const makeWith = Effect.fn("Items.make")(function*<E, F>(
   store: ItemStore<E>,
-  self: Author
-): Effect.fn.Return<Items<E>> {
+  self: Author,
+  { ready, recover }: Asking<E, F>
+): Effect.fn.Return<Items<E, F>> {
   const permit = yield* Semaphore.make(1)
   const changes = yield* PubSub.sliding<ReadonlyArray<Graph.ItemChange>>(CHANGES_MAX)
-  const changed = Signal.make()
-  const versionByCollection = new Map<string, number>()
+  const versions = new Versions()
 
   const publish = (batch: ReadonlyArray<Graph.ItemChange>) =>
     Effect.suspend(() => {
       if (batch.length === 0) return Effect.void
-      for (const collection of new Set(batch.map((change) => change.collection))) {
-        versionByCollection.set(collection, (versionByCollection.get(collection) ?? 0) + 1)
-      }
-      changed.raise()
+      versions.raise(new Set(batch.map((change) => change.collection)))
       return PubSub.publish(changes, batch)
     })
 
+  const write = (writes: ReadonlyArray<ItemWrite>): Effect.Effect<void, E> =>
+    writes.length === 0
+      ? Effect.void
+      : Effect.tapError(store.commit(writes), () => Effect.sync(() => versions.raiseAll()))
+
   /** Commits what a step of the graph comes to, and goes on while there is more. */
-  const commit = (step: Effect.Effect<Graph.Outcome, E>): Effect.Effect<void, E> =>
+  const commit = (step: Effect.Effect<Graph.Outcome, E>, also: ReadonlyArray<ItemWrite> = []): Effect.Effect<void, E> =>
     Effect.flatMap(
       permit.withPermit(Effect.uninterruptible(Effect.tap(
         step,
-        (outcome) => Effect.andThen(store.commit(outcome.writes), publish(outcome.changes))
+        (outcome) => Effect.andThen(write([...outcome.writes, ...also]), publish(outcome.changes))
       ))),
       ({ more }) => more ? commit(Graph.apply(store, [])) : Effect.void
     )
 
   /** Reads see no commit that is under way. */
-  const read = <A>(question: Effect.Effect<A, E>): Effect.Effect<A, E> => permit.withPermit(question)
+  const read = <A>(question: Effect.Effect<A, E>): Effect.Effect<A, F> =>
+    Effect.andThen(
+      ready,
+      permit.withPermit(question).pipe(
+        Effect.catch((failure) => Effect.andThen(recover(failure), read(question)))
+      )
+    )
 
   /** What a question about a collection answers now, and again after each commit that changed the collection. */
-  const watch = <A>(collection: string, question: Effect.Effect<A, E>): Stream.Stream<A, E> =>
+  const watch = <A>(collection: string, question: Effect.Effect<A, E>): Stream.Stream<A, F> =>
     Stream.paginate(-1, (seen) => {
-      const current = () => versionByCollection.get(collection) ?? 0
-      const next = Signal.until(changed, () => current() === seen ? undefined : current())
       return Effect.flatMap(
-        next,
+        versions.after(collection, seen),
         (version) => Effect.map(read(question), (answer) => [[answer], Option.some(version)] as const)
       )
     })
@@ -125,10 +148,12 @@ export const make = Effect.fn("Items.make")(function*<E>(
   const judge = <A>({ merge }: Collection.Collection<A>): Conflict.Judge => ({ strategy: merge, self })
 
   return {
-    apply: (entries) => commit(Graph.apply(store, entries)),
+    apply: (entries, mark) =>
+      commit(Graph.apply(store, entries), mark === undefined ? [] : [{ table: "mark", row: mark }]),
     release: (ids) => commit(Graph.release(store, ids)),
     retract: (entries) => commit(Graph.retract(store, entries)),
     prune: (entries) => commit(Graph.prune(store, entries)),
+    alone: (effect) => permit.withPermit(effect),
     view: (collection, key) => read(Collection.view(store, collection, key, self)),
     list: (collection, page) => read(Listing.list(store, collection, self, page)),
     watchList: (collection, page) => watch(collection.name, Listing.list(store, collection, self, page)),
@@ -137,6 +162,7 @@ export const make = Effect.fn("Items.make")(function*<E>(
     watch: (query) => watch(query.collection, Query.run(store, query)),
     changes: Stream.fromPubSub(changes),
     pending: (page) => read(store.waiting(page)),
+    contested: (range) => read(store.contested(range)),
     conflicts: {
       list: (collection, page) =>
         read(Conflict.list(store, judge(collection), { collection: collection.name, ...page })),
@@ -147,3 +173,29 @@ export const make = Effect.fn("Items.make")(function*<E>(
     }
   }
 })
+
+/** How often collections changed: who watches one waits for the next time. */
+class Versions {
+  readonly #byCollection = new Map<string, number>()
+  readonly #changed = Signal.make()
+  /** Commits that failed, and may have been made: any collection may be another one. */
+  #unknown = 0
+
+  raise(collections: Iterable<string>): void {
+    for (const collection of collections) {
+      this.#byCollection.set(collection, (this.#byCollection.get(collection) ?? 0) + 1)
+    }
+    this.#changed.raise()
+  }
+
+  raiseAll(): void {
+    this.#unknown++
+    this.#changed.raise()
+  }
+
+  /** Waits until the version of a collection is another one than `seen`; answers it. */
+  after(collection: string, seen: number): Effect.Effect<number> {
+    const current = () => (this.#byCollection.get(collection) ?? 0) + this.#unknown
+    return Signal.until(this.#changed, () => current() === seen ? undefined : current())
+  }
+}

@@ -43,16 +43,20 @@ export const list = <A, E>(
     // By time, everything has to be looked at; by key, as many as are asked for.
     const { limit = Infinity } = page
     const isByTime = page.order === "time"
+    const size = isByTime ? PAGE_ITEMS : Math.min(PAGE_ITEMS, Math.max(1, limit))
     const found: Array<Listed<A>> = []
     let after = page.after
     while (isByTime || found.length < limit) {
-      const items: ReadonlyArray<ItemHeads> = yield* store.scan(rangeOf(collection.name, page, after))
+      const items: ReadonlyArray<ItemHeads> = yield* store.scan({
+        ...rangeOf(collection.name, page, after),
+        limit: size
+      })
       for (const item of items) {
         const listed = yield* listedOf(store, collection, self, item)
         if (listed !== undefined) found.push(listed)
       }
       after = items.at(-1)?.key
-      if (items.length < PAGE_ITEMS) break
+      if (items.length < size) break
     }
     return (isByTime ? inTime(found, page) : found).slice(0, limit)
   })
@@ -61,10 +65,9 @@ const rangeOf = (
   collection: string,
   { order, prefix = "", reverse = false }: Page,
   after: string | undefined
-): KeyRange => ({
+): Omit<KeyRange, "limit"> => ({
   collection,
   prefix,
-  limit: PAGE_ITEMS,
   reverse: reverse && order !== "time",
   ...(after === undefined ? {} : { after })
 })

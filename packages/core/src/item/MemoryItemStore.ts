@@ -71,8 +71,9 @@ const placeOf = <A>(sorted: ReadonlyArray<A>, isThere: (one: A) => boolean, low 
   return from
 }
 
-/** The four tables. */
+/** The tables. */
 class Tables {
+  mark = 0
   readonly entryById = new Map<OpId, EntryRow>()
   readonly #items = new ByItem<Item>()
   readonly #waiters = new Map<OpId, Set<OpId>>()
@@ -92,6 +93,8 @@ class Tables {
         const { collection, key } = change.item
         return change.row === undefined ? this.contested(collection).remove(key) : this.contested(collection).add(key)
       }
+      case "mark":
+        this.mark = change.row
     }
   }
 
@@ -178,6 +181,7 @@ export const make = (): ItemStore<never> => {
           .map((key) => ({ collection, key, heads: tables.heads({ collection, key }) }))
       ),
     contested: ({ collection, ...range }) => Effect.sync(() => tables.contested(collection).within(range)),
+    mark: Effect.sync(() => tables.mark),
     commit: (writes) =>
       Effect.sync(() => {
         for (const one of writes) tables.write(one)

@@ -51,12 +51,14 @@ export const run = <E>(store: ItemStore<E>, query: Query): Effect.Effect<Readonl
   Effect.gen(function*() {
     const { limit = Infinity, offset = 0 } = query
     const answer = answerOf(query, offset + limit)
+    const isByTime = query.order === "time"
+    const size = isByTime ? PAGE_ITEMS : Math.min(PAGE_ITEMS, Math.max(1, offset + limit))
     let after: string | undefined
     while (!answer.isComplete()) {
-      const page = yield* store.scan(rangeOf(query, after))
+      const page = yield* store.scan({ ...rangeOf(query, after), limit: size })
       for (const item of page) answer.add(versionsOf(item, query))
       after = page.at(-1)?.key
-      if (page.length < PAGE_ITEMS) break
+      if (page.length < size) break
     }
     return answer.found().slice(offset, offset + limit)
   })
@@ -64,10 +66,9 @@ export const run = <E>(store: ItemStore<E>, query: Query): Effect.Effect<Readonl
 const rangeOf = (
   { collection, order = "key", prefix = "", reverse = false }: Query,
   after: string | undefined
-): KeyRange => ({
+): Omit<KeyRange, "limit"> => ({
   collection,
   prefix,
-  limit: PAGE_ITEMS,
   reverse: order === "key" && reverse,
   ...(after === undefined ? {} : { after })
 })

@@ -247,6 +247,7 @@ const statusOf = (bridge: Bridge): Status.Status => {
     pending: pendingOf(bridge),
     needed: Quorum.needed(bridge.journal.quorum, all.length),
     quarantined,
+    conflicted: bridge.journal.undecided.count(),
     relays: all,
     failure: trouble?.failure ?? null
   })
@@ -352,9 +353,11 @@ const flush = (bridge: Bridge, atMost: Duration.Input = Limit.suspendFlushMillis
 }
 
 const acknowledge = (bridge: Bridge): Effect.Effect<void> =>
-  Effect.forEach(keepersOf(bridge), (keeper) => Effect.ignore(keeper.session()?.acknowledge ?? Effect.void), {
-    discard: true
-  })
+  Effect.suspend(() =>
+    Effect.forEach(keepersOf(bridge), (keeper) => Effect.ignore(keeper.session()?.acknowledge ?? Effect.void), {
+      discard: true
+    })
+  )
 
 // -- presence ----------------------------------------------------------------------------------------------------------
 

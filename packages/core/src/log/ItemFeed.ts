@@ -1,13 +1,17 @@
 /**
  * The log into items: one fiber that takes every accepted entry, in the order of its ordinal, into the graph of items,
- * and takes back what leaves the log. Where it is stands in memory, as its items do: it begins at the first entry.
+ * and takes back what leaves the log. Where it is, is saved with the items that it led to, in one commit: it goes on from
+ * there after a restart.
  *
  * 1. It starts when somebody asks for it. Until then it costs nothing.
  * 2. Whoever waits for `current` sees every entry that was accepted when they asked, their own included.
  * 3. A parent that is not here is waited for as long as it may come. When a relay has been read to its end and nothing
  *    waits in the quarantine, it is not going to: it was refused for good, or was deleted before this device came. What
  *    waits for it shows then. Should it come all the same, it goes behind, so that this guess decides nothing.
- * 4. When storage fails, whoever waits is told; the next one who asks starts it again from where it was.
+ * 4. What left the log (`Ledger.withdrawn`) is taken back before anything is taken in, so that an entry which was accepted
+ *    again comes after that.
+ * 5. When storage fails, whoever waits is told; the next one who asks starts it again from where it was.
+ * 6. Items that do not read are dropped, and built again from the log. Questions wait for that.
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -15,20 +19,21 @@ import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { Closed } from "../ClientError.ts"
 import * as Signal from "../internal/signal.ts"
+import { ItemsDamaged } from "../item/durable/Layout.ts"
+import type { DurableItemStore, ItemStoreFailed } from "../item/DurableItemStore.ts"
 import * as Item from "../item/Item.ts"
 import * as Items from "../item/Items.ts"
-import type { ItemStore } from "../item/ItemStore.ts"
-import type { StoreFailed } from "../Store.ts"
+import { StoreFailed } from "../Store.ts"
 import { Ordinal } from "./Cursor.ts"
 import type { Books, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Reader from "./Reader.ts"
 
 /** Why items can't be read. */
-export type FeedFailed = StoreFailed | Closed
+export type FeedFailed = Exclude<ItemStoreFailed, ItemsDamaged> | Closed
 
 export interface ItemFeed {
-  readonly items: Items.Items<never>
+  readonly items: Items.Items<ItemStoreFailed, FeedFailed>
   /** Waits until everything that is accepted now shows. */
   readonly current: Effect.Effect<void, FeedFailed>
   /** Waits until the entry of this ordinal, and all before it, show. */
@@ -38,17 +43,46 @@ export interface ItemFeed {
 /** Entries that wait for others, looked at together. */
 const PENDING_PAGE = 256
 
+/** Entries that are taken in together, about, and the bytes of their values: a commit has to fit memory. */
+const BATCH_ENTRIES = 1024
+const BATCH_BYTES = 4 * 1024 * 1024
+
+/** Entries that are taken back together: they hold envelopes. */
+const WITHDRAWN_PAGE = 16
+
+/** How often items are built again before it is said that storage does not keep them. */
+const REBUILDS_MAX = 3
+
 /** A feed that has not begun; it ends with the scope. */
 export const make = Effect.fn("ItemFeed.make")(function*(
   journal: Journal,
-  store: ItemStore<never>
+  store: DurableItemStore
 ): Effect.fn.Return<ItemFeed, never, Scope.Scope> {
   const scope = yield* Effect.scope
-  const items = yield* Items.make(store, Item.authorOf(journal.identity.id))
   const progress = Signal.make()
-  const reading = new Reading(journal, items)
   let phase: "idle" | "running" | "closed" = "idle"
-  let failure: Cause.Cause<StoreFailed> | undefined
+  let failure: Cause.Cause<FeedFailed> | undefined
+
+  const reached = (ordinal: Ordinal): Effect.Effect<void, FeedFailed> =>
+    Effect.andThen(
+      Effect.suspend(() => start),
+      Effect.flatten(Signal.until(progress, (): Effect.Effect<void, FeedFailed> | undefined => {
+        if (phase === "closed") return Effect.fail(new Closed())
+        if (failure !== undefined) return Effect.failCause(failure)
+        return reading.isAt(ordinal) ? Effect.void : undefined
+      }))
+    )
+  const current = Effect.suspend(() => reached(journal.books().meta.ordinal))
+  const items = yield* Items.makeWith<ItemStoreFailed, FeedFailed>(store, Item.authorOf(journal.identity.id), {
+    ready: Effect.suspend(() => reading.isWhole() ? Effect.void : current),
+    recover: (failure) =>
+      Effect.suspend(() => {
+        if (failure._tag !== "ItemsDamaged") return Effect.fail(failure)
+        reading.note(failure)
+        return current
+      })
+  })
+  const reading = new Reading(journal, store, items)
 
   const run = Effect.forever(Effect.andThen(reading.next, Effect.sync(progress.raise))).pipe(
     Effect.onExit((exit) =>
@@ -73,41 +107,35 @@ export const make = Effect.fn("ItemFeed.make")(function*(
     reading.begin()
     return Effect.forkIn(run, scope)
   })
-
-  const reached = (ordinal: Ordinal): Effect.Effect<void, FeedFailed> =>
-    Effect.andThen(
-      start,
-      Effect.flatten(Signal.until(progress, (): Effect.Effect<void, FeedFailed> | undefined => {
-        if (phase === "closed") return Effect.fail(new Closed())
-        if (failure !== undefined) return Effect.failCause(failure)
-        return reading.isAt(ordinal) ? Effect.void : undefined
-      }))
-    )
-  return { items, reached, current: Effect.suspend(() => reached(journal.books().meta.ordinal)) }
+  return { items, reached, current }
 })
 
-/** How far the log was read. Owned by one fiber of `make`; what leaves the log is noted from outside. */
+/** How far the log was read. Owned by one fiber of `make`; what leaves the log, and damage, are noted from outside. */
 class Reading {
   readonly #journal: Journal
-  readonly #items: Items.Items<never>
-  readonly #entryByOrdinal = new Map<number, Item.ItemEntry>()
-  /** Ordinals that left the log, and were not looked at since. */
-  readonly #withdrawn = new Set<number>()
-  #everythingMayHaveLeft = false
+  readonly #store: DurableItemStore
+  readonly #items: Items.Items<ItemStoreFailed, FeedFailed>
+  /** Undefined until it is read. */
+  #at: Ordinal | undefined
+  #mayHaveLeft = true
   #isAnyPending = false
-  #at = Ordinal.make(0)
+  #damage: ItemsDamaged | undefined
+  #isRebuilding = false
+  #rebuilds = 0
   #stop: (() => void) | undefined
 
-  constructor(journal: Journal, items: Items.Items<never>) {
+  constructor(journal: Journal, store: DurableItemStore, items: Items.Items<ItemStoreFailed, FeedFailed>) {
     this.#journal = journal
+    this.#store = store
     this.#items = items
   }
 
-  /** Hears of what leaves the log from now on. */
+  /** Hears of what leaves the log from now on. A commit that failed may have been made: where this is, is read anew. */
   begin(): void {
-    this.#stop ??= this.#journal.withdrawals.listen((withdrawn) => {
-      if (withdrawn === "unknown") this.#everythingMayHaveLeft = true
-      else for (const ordinal of withdrawn) this.#withdrawn.add(ordinal)
+    this.#at = undefined
+    this.#mayHaveLeft = true
+    this.#stop ??= this.#journal.withdrawals.listen(() => {
+      this.#mayHaveLeft = true
       this.#journal.changed.raise()
     })
   }
@@ -116,80 +144,128 @@ class Reading {
     this.#stop?.()
   }
 
+  /** Items do not read: they are to be built again. */
+  note(damage: ItemsDamaged): void {
+    this.#damage = damage
+    this.#isRebuilding = true
+    this.#journal.changed.raise()
+  }
+
+  /** Whether nothing is being built again. */
+  isWhole(): boolean {
+    return !this.#isRebuilding
+  }
+
   /** Whether everything up to here shows, and nothing that has left. */
   isAt(ordinal: Ordinal): boolean {
-    return this.#at >= ordinal && this.#withdrawn.size === 0 && !this.#everythingMayHaveLeft
+    return this.#at !== undefined && this.#at >= ordinal && !this.#mayHaveLeft && this.isWhole()
   }
 
   /** Waits until there is something to do, and does it. */
-  readonly next: Effect.Effect<void, StoreFailed> = Effect.suspend(() => {
+  readonly next: Effect.Effect<void, FeedFailed> = Effect.suspend(() => {
     const isDue = () => {
       const books = this.#journal.books()
       const isDone = this.isAt(books.meta.ordinal) && !(this.#isAnyPending && isAtRest(books))
       return isDone ? undefined : true
     }
-    return Effect.andThen(Signal.until(this.#journal.changed, isDue), this.#step())
+    const noted = (damage: ItemsDamaged) => Effect.sync(() => this.note(damage))
+    return Effect.andThen(
+      Signal.until(this.#journal.changed, isDue),
+      Effect.catchTag(this.#step(), "ItemsDamaged", noted)
+    )
   })
 
-  #step(): Effect.Effect<void, StoreFailed> {
-    const { books } = this.#journal
+  #step(): Effect.Effect<void, Exclude<FeedFailed, Closed> | ItemsDamaged> {
     return Effect.gen({ self: this }, function*() {
-      yield* this.#takeBack()
-      const { entries, last, more } = yield* Reader.page(this.#journal, this.#at)
-      // What left while this was read is not taken in.
-      const page = entries.filter(({ ordinal }) => !this.#withdrawn.has(ordinal))
-        .map((entry) => ({ ordinal: entry.ordinal, item: Item.fromEntry(entry.hash, entry) }))
-      for (const { item, ordinal } of page) this.#entryByOrdinal.set(ordinal, item)
-      yield* this.#items.apply(page.map(({ item }) => item))
+      if (this.#damage !== undefined) yield* this.#drop(this.#damage)
+      const at = this.#at ?? (yield* this.#mark())
+      this.#at = at
+      if (this.#mayHaveLeft) yield* this.#takeBack(at)
+      const { entries, last, more } = yield* this.#read(at)
+      // One that was accepted again may be among these: it has to be taken back first.
+      if (this.#mayHaveLeft) return
+      yield* this.#items.apply(entries, last === at ? undefined : last)
       this.#at = last
       if (more) return
-      const waiting = yield* this.#items.pending({ limit: 1 })
+      this.#isRebuilding = false
+      const waiting = yield* this.#store.waiting({ limit: 1 })
       this.#isAnyPending = waiting.length > 0
-      if (this.#isAnyPending && isAtRest(books())) yield* this.#release()
+      if (this.#isAnyPending && isAtRest(this.#journal.books())) yield* this.#release()
     })
   }
 
-  /** Takes out what left the log. */
-  #takeBack(): Effect.Effect<void, StoreFailed> {
+  /** Where items were when they were saved. They cannot be ahead of the log. */
+  #mark(): Effect.Effect<Ordinal, ItemStoreFailed> {
+    return Effect.flatMap(this.#store.mark, (mark) =>
+      mark > this.#journal.books().meta.ordinal
+        ? Effect.fail(new ItemsDamaged({ detail: "they are ahead of the log" }))
+        : Effect.succeed(Ordinal.make(mark)))
+  }
+
+  #drop(damage: ItemsDamaged): Effect.Effect<void, StoreFailed> {
     return Effect.gen({ self: this }, function*() {
-      if (this.#everythingMayHaveLeft) yield* this.#lookAtAll()
-      const ordinals = [...this.#withdrawn]
-      if (ordinals.length === 0) return
-      const entries = ordinals.flatMap((ordinal) => this.#entryByOrdinal.get(ordinal) ?? [])
-      for (const ordinal of ordinals) this.#entryByOrdinal.delete(ordinal)
-      // One that was accepted again meanwhile stays.
-      const kept = new Set([...this.#entryByOrdinal.values()].map(({ id }) => id))
-      yield* this.#items.retract(entries.filter(({ id }) => !kept.has(id)))
-      for (const ordinal of ordinals) this.#withdrawn.delete(ordinal)
+      if (++this.#rebuilds > REBUILDS_MAX) {
+        return yield* new StoreFailed({ reason: "corrupt", operation: "keep items", detail: damage.detail })
+      }
+      yield* Effect.logWarning("Items are built again from this device's log.", damage)
+      yield* this.#items.alone(this.#store.drop)
+      this.#damage = undefined
+      this.#at = undefined
     })
   }
 
-  /** Notes what is not in the log any more, entry by entry. */
-  #lookAtAll(): Effect.Effect<void, StoreFailed> {
-    return Effect.suspend(() => {
-      this.#everythingMayHaveLeft = false
-      return Effect.forEach(
-        [...this.#entryByOrdinal.keys()],
-        (number) =>
-          Effect.map(Ledger.entry.get(this.#journal.store, Ordinal.make(number)), (row) => {
-            if (row === undefined) this.#withdrawn.add(number)
-          }),
-        { discard: true }
+  /** Entries behind `at`, as many as make a commit. */
+  #read(at: Ordinal) {
+    return Effect.gen({ self: this }, function*() {
+      const entries: Array<Item.ItemEntry> = []
+      let [last, more, bytes] = [at, true, 0]
+      while (more && entries.length < BATCH_ENTRIES && bytes < BATCH_BYTES) {
+        const page = yield* Reader.page(this.#journal, last)
+        for (const entry of page.entries) {
+          entries.push(Item.fromEntry(entry.hash, entry))
+          for (const { action } of entry.ops) bytes += action._tag === "Put" ? action.value.length : 0
+        }
+        last = page.last
+        more = page.more
+      }
+      return { entries, last, more }
+    })
+  }
+
+  /** Takes out what left the log, so far as it was taken in. */
+  #takeBack(at: Ordinal): Effect.Effect<void, ItemStoreFailed> {
+    const { store } = this.#journal
+    const isDone = Effect.gen({ self: this }, function*() {
+      const rows = yield* Ledger.withdrawn.scan(store, { limit: WITHDRAWN_PAGE })
+      if (rows.length === 0) return true
+      const entries = yield* Effect.forEach(
+        rows.filter(({ key }) => key <= at),
+        ({ key, row }) => Effect.map(Reader.toEntry(this.#journal, key, row), (one) => Item.fromEntry(one.hash, one))
       )
-    }).pipe(Effect.tapError(() =>
-      Effect.sync(() => {
-        this.#everythingMayHaveLeft = true
-      })
-    ))
+      if (entries.length > 0) yield* this.#items.retract(entries)
+      yield* store.commit(rows.map(({ key }) => Ledger.withdrawn.remove(key)))
+      return false
+    })
+    return Effect.suspend(() => {
+      this.#mayHaveLeft = false
+      return Effect.repeat(isDone, { until: (done) => done })
+    }).pipe(
+      Effect.asVoid,
+      Effect.onError(() =>
+        Effect.sync(() => {
+          this.#mayHaveLeft = true
+        })
+      )
+    )
   }
 
   /** Lets show what waits for entries that will not come: all that nothing here stands for. */
-  #release(): Effect.Effect<void> {
+  #release(): Effect.Effect<void, ItemStoreFailed> {
     return Effect.gen({ self: this }, function*() {
       const [waiting, missing] = [new Set<Item.OpId>(), new Set<Item.OpId>()]
       let after: Item.OpId | undefined
       while (true) {
-        const page = yield* this.#items.pending({ limit: PENDING_PAGE, ...(after === undefined ? {} : { after }) })
+        const page = yield* this.#store.waiting({ limit: PENDING_PAGE, ...(after === undefined ? {} : { after }) })
         for (const { entry, missing: names } of page) {
           waiting.add(entry.id)
           for (const name of names) missing.add(name)

@@ -29,6 +29,7 @@ import * as Ledger from "./Ledger.ts"
 import type { Reason } from "./Quarantine.ts"
 import type { Quorum } from "./Quorum.ts"
 import * as Receipts from "./Receipts.ts"
+import * as Undecided from "./Undecided.ts"
 import * as Withdrawals from "./Withdrawals.ts"
 
 /** What is kept of one relay. */
@@ -90,6 +91,8 @@ export interface Journal extends Receipts.Receipts, Pick<Coverage.Coverage, "uns
   readonly ids: IdSet
   /** Tells who keeps what came of entries that some left the log. `tell` is for `committed` alone. */
   readonly withdrawals: Withdrawals.Withdrawals
+  /** Items that wait for a person's decision. */
+  readonly undecided: Undecided.Undecided
 }
 
 export interface Options {
@@ -150,6 +153,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     changed,
     ids: new IdSet(),
     withdrawals: Withdrawals.make(),
+    undecided: Undecided.make(changed),
     books: () => loaded.books,
     unsent: (relay) => loaded.coverage.unsent(relay),
     lackedBy: (atLeast, offers) => loaded.coverage.lackedBy(atLeast, offers),

@@ -278,8 +278,9 @@ class Record {
   }
 
   /** Takes an entry out of the log. */
-  retract({ id, ordinal, row: { envelope, position, relay } }: Cutoff.Retraction): void {
-    this.writes.push(Ledger.entry.remove(ordinal), Ledger.place.remove(ordinal))
+  retract({ id, ordinal, row }: Cutoff.Retraction): void {
+    const { envelope, position, relay } = row
+    this.writes.push(Ledger.entry.remove(ordinal), Ledger.place.remove(ordinal), Ledger.withdrawn.put(ordinal, row))
     this.setAside({ id, reason: "cutoff", held: false, sizeBytes: envelope.length }, { id, envelope, position, relay })
   }
 

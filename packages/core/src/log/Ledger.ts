@@ -46,7 +46,8 @@ const TABLE = {
   refused: 13,
   deferred: 14,
   evidence: 15,
-  witness: 16
+  witness: 16,
+  withdrawn: 17
 } as const
 
 /** The version of this layout; another one is refused, not guessed at. */
@@ -149,8 +150,15 @@ export type AsideRow = typeof AsideRow.Type
 
 type StoreService = Store["Service"]
 
+/** A row as it was found. `at`: the bytes of its key, by which the next page begins; `found`: the row, if it reads. */
+export interface Found<out K, out A> {
+  readonly at: Uint8Array
+  readonly found: Result.Result<{ readonly key: K; readonly row: A }, StoreFailed>
+}
+
 /** Reads and writes the rows of one table, whose keys are `K`. */
 export interface Table<in out K, in out A> {
+  readonly name: string
   readonly put: (key: K, row: A) => Write
   readonly remove: (key: K) => Write
   readonly get: (store: StoreService, key: K) => Effect.Effect<A | undefined, StoreFailed>
@@ -162,6 +170,11 @@ export interface Table<in out K, in out A> {
     readonly limit: number
     readonly reverse?: boolean
   }) => Effect.Effect<ReadonlyArray<{ readonly key: K; readonly row: A }>, StoreFailed>
+  /** Rows after the key `after`, those that do not read included: for whoever looks for damage. */
+  readonly look: (store: StoreService, range: {
+    readonly after?: Uint8Array
+    readonly limit: number
+  }) => Effect.Effect<ReadonlyArray<Found<K, A>>, StoreFailed>
 }
 
 const corrupt = (name: string, detail: string) =>
@@ -203,7 +216,15 @@ const makeTable = <K, A>(options: {
     }
     return Effect.succeed(rows)
   }
+  const decodePair = ({ key, value }: Pair): Found<K, A> => {
+    const decoded = codec.decode(value)
+    const field = Result.try(() => options.decodeKey(key.slice(1)))
+    if (Result.isFailure(decoded)) return { at: key, found: Result.fail(corrupt(name, decoded.failure.reason)) }
+    if (Result.isFailure(field)) return { at: key, found: Result.fail(corrupt(name, "its key")) }
+    return { at: key, found: Result.succeed({ key: field.success, row: decoded.success }) }
+  }
   return {
+    name,
     put: (key, row) => ({ key: keyOf(key), value: codec.encode(row) }),
     remove: (key) => ({ key: keyOf(key) }),
     get: (store, key) =>
@@ -217,6 +238,10 @@ const makeTable = <K, A>(options: {
         ...(reverse === undefined ? {} : { reverse })
       }
       return Effect.flatMap(store.scan(range), decodePairs)
+    },
+    look: (store, { after, limit }) => {
+      const from = after === undefined ? prefix : Bytes.concat(after, Uint8Array.of(0))
+      return Effect.map(store.scan({ from, to: afterPrefix(prefix), limit }), (pairs) => pairs.map(decodePair))
     }
   }
 }
@@ -346,4 +371,11 @@ export const witness = makeTable({
   table: TABLE.witness,
   codec: Codec.make(Head, "Head"),
   ...byNumber
+})
+/** Entries that left the log, by the ordinal that they had, until whoever keeps what came of them took note. */
+export const withdrawn = makeTable({
+  name: "withdrawn",
+  table: TABLE.withdrawn,
+  codec: Codec.make(EntryRow, "EntryRow"),
+  ...byOrdinal
 })

@@ -354,15 +354,18 @@ const give = Effect.fnUntraced(function*(live: Live, role: Role): Effect.fn.Retu
 /** How long to wait before sets that changed while they were compared are compared again. */
 const CHANGING_MILLIS = 1000
 
+/** How often that is done: a side that says so again and again does not want to come to an end. */
+const COMPARISONS_MAX = 5
+
 /** Compares; again, when that failed through nobody's fault. */
-const compare = (live: Live): Effect.Effect<Conversation.Compared, PeerEnded> =>
+const compare = (live: Live, left = COMPARISONS_MAX): Effect.Effect<Conversation.Compared, PeerEnded> =>
   Effect.catchTag(
     Conversation.run(live.journal, peerOf(live), "device"),
     "ReconcileFailed",
     (error) =>
-      error.isMisconduct
+      error.isMisconduct || left === 1
         ? Effect.fail(error)
-        : Effect.andThen(Effect.sleep(CHANGING_MILLIS), Effect.suspend(() => compare(live)))
+        : Effect.andThen(Effect.sleep(CHANGING_MILLIS), Effect.suspend(() => compare(live, left - 1)))
   )
 
 const SCAN_ROWS = 16

@@ -97,11 +97,11 @@ const placesBetween = Effect.fnUntraced(function*({ store }: Journal, after: Ord
 })
 
 /** An entry out of its envelope. One that was accepted and does not open any more was damaged at rest. */
-const toEntry = (
+export const toEntry = (
   journal: Journal,
   ordinal: Ordinal,
   { envelope, position, relay }: Ledger.EntryRow,
-  places: ReadonlyArray<Ledger.Place>
+  places: ReadonlyArray<Ledger.Place> = []
 ): Effect.Effect<ReceivedEntry, StoreFailed> => {
   const { bookByHex, state } = journal.books()
   const opened = Sealing.open(journal.crypto, state, envelope)

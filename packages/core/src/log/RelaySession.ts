@@ -118,6 +118,7 @@ interface Live {
   /** Frames that came. */
   heard: number
   caughtUp: boolean
+  /** Up to where; −1 before the first time. A relay in transit waits for devices that said something, if only "nothing". */
   acknowledged: number
 }
 
@@ -176,7 +177,7 @@ const start = (
     owedBytes: 0,
     heard: 0,
     caughtUp: false,
-    acknowledged: 0
+    acknowledged: -1
   }
   return live
 }

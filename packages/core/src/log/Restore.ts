@@ -31,6 +31,7 @@ export interface TakenBack {
   readonly id: EnvelopeId
   readonly hash: EntryHash
   readonly ops: ReadonlyArray<Op>
+  readonly row: Ledger.EntryRow
 }
 
 export interface Rewound {
@@ -65,13 +66,7 @@ export const rewind = Effect.fnUntraced(function*(
   const chainByKey = new Map(before.chainByKey)
   const takenBack: Array<TakenBack> = []
   const changed: Array<string> = []
-  const entries: Array<{ readonly ordinal: Ordinal; readonly opened: Sealing.OpenedEnvelope }> = []
-  for (const number of unseen) {
-    const ordinal = Ordinal.make(number)
-    const row = yield* Ledger.entry.get(journal.store, ordinal)
-    const opened = row === undefined ? undefined : Sealing.open(journal.crypto, state, row.envelope)
-    if (opened !== undefined && Result.isSuccess(opened)) entries.push({ ordinal, opened: opened.success })
-  }
+  const entries = yield* readUnseen(journal, state, unseen)
   for (const key of new Set(behind.map(({ entry, header }) => Chain.keyOf(entry.device, header.lane)))) {
     const chain = chainByKey.get(key)
     const written = entries.filter(({ opened: { entry, header } }) => Chain.keyOf(entry.device, header.lane) === key)
@@ -81,12 +76,35 @@ export const rewind = Effect.fnUntraced(function*(
     if (!behind.some(({ entry }) => entry.seq >= from.seq)) continue
     chainByKey.set(key, backTo(chain, from.seq, from.prev))
     changed.push(key)
-    for (const { opened, ordinal } of written) {
-      takenBack.push({ ordinal, id: opened.id, hash: opened.hash, ops: opened.entry.ops })
+    for (const { opened, ordinal, row } of written) {
+      takenBack.push({ ordinal, row, id: opened.id, hash: opened.hash, ops: opened.entry.ops })
     }
   }
   takenBack.sort((a, b) => a.ordinal - b.ordinal)
   return { chains: { ...before, chainByKey }, takenBack, changed }
+})
+
+/** An entry of this device that no relay has. */
+interface Unseen {
+  readonly ordinal: Ordinal
+  readonly row: Ledger.EntryRow
+  readonly opened: Sealing.OpenedEnvelope
+}
+
+const readUnseen = Effect.fnUntraced(function*(
+  { crypto, store }: Journal,
+  state: SpaceState,
+  ordinals: ReadonlyArray<number>
+): Effect.fn.Return<ReadonlyArray<Unseen>, StoreFailed> {
+  const entries: Array<Unseen> = []
+  for (const number of ordinals) {
+    const ordinal = Ordinal.make(number)
+    const row = yield* Ledger.entry.get(store, ordinal)
+    const opened = row === undefined ? undefined : Sealing.open(crypto, state, row.envelope)
+    if (row === undefined || opened === undefined || Result.isFailure(opened)) continue
+    entries.push({ ordinal, row, opened: opened.success })
+  }
+  return entries
 })
 
 const isBehind = (chains: Chain.Chains, { entry, header }: Sealing.OpenedEnvelope): boolean =>
@@ -132,7 +150,7 @@ export const reissue = Effect.fnUntraced(function*(
   const ordinals: Array<readonly [before: Ordinal, after: Ordinal]> = []
   const writes: Array<Write> = []
   let { chains, hlc, ordinal } = from
-  for (const { hash: oldHash, id: oldId, ops, ordinal: oldOrdinal } of takenBack) {
+  for (const { hash: oldHash, id: oldId, ops, ordinal: oldOrdinal, row } of takenBack) {
     const moved = ops.map((op) => ({
       ...op,
       parents: op.parents.map((parent) => hashByOld.get(Bytes.toHex(parent)) ?? parent)
@@ -153,7 +171,7 @@ export const reissue = Effect.fnUntraced(function*(
     const batch = yield* Effect.orDie(Effect.fromResult(built))
     chains = batch.chains
     hlc = batch.clock
-    writes.push(Ledger.entry.remove(oldOrdinal), Ledger.known.remove(oldId))
+    writes.push(Ledger.entry.remove(oldOrdinal), Ledger.withdrawn.put(oldOrdinal, row), Ledger.known.remove(oldId))
     for (const relay of numbers) writes.push(Ledger.outbox.remove({ relay, ordinal: oldOrdinal }))
     for (const { bytes, hash, id } of batch.entries) {
       ordinal = Ordinal.make(ordinal + 1)

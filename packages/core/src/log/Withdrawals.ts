@@ -1,6 +1,7 @@
 /**
- * Entries that were accepted and left the log: after a cut-off (`Cutoff`), or to be written again (`Restore`). Whoever
- * keeps what came of entries hears of it here, once it is durable.
+ * Entries that were accepted and left the log: after a cut-off (`Cutoff`), or to be written again (`Restore`). They
+ * are kept, by the ordinals that they had, in a table of the ledger (`Ledger.withdrawn`), written in the commit that takes
+ * them out: so whoever keeps what came of entries learns of it whatever happens. Here they hear that there is something.
  */
 import type { Ordinal } from "./Cursor.ts"
 

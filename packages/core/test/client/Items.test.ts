@@ -293,6 +293,41 @@ layer(World.CryptoLive)("items of several devices", (it) => {
       assert.isUndefined(yield* collection.conflicts.inspect("by head"))
     }))
 
+  it.effect("are counted in the status while a person has to decide about them, also after a restart", () =>
+    Effect.gen(function*() {
+      const { clients, hosts, sync } = yield* devices("b")
+      const [a, b] = clients()
+      const [host] = hosts
+      if (a === undefined || b === undefined || host === undefined) return yield* Effect.die("no device")
+      const conflicted = (client: Service) => Effect.map(client.status.current, (status) => status.conflicted)
+      const told: Array<number> = []
+      yield* Effect.forkScoped(
+        Stream.runForEach(a.status.changes, (status) => Effect.sync(() => told.push(status.conflicted)))
+      )
+      yield* cut(hosts)
+      for (const client of [a, b]) {
+        yield* plain(client).put("one", `from ${client === a ? "a" : "b"}`)
+        yield* plain(client).put("two", `from ${client === a ? "a" : "b"}`)
+        yield* merged(client).put("k", `from ${client === a ? "a" : "b"}`)
+      }
+      assert.deepStrictEqual([yield* conflicted(a), yield* conflicted(b)], [0, 0])
+      yield* sync
+      assert.deepStrictEqual([yield* conflicted(a), yield* conflicted(b)], [2, 2], "what is merged is no conflict")
+      yield* plain(b).conflicts.resolve("one", { value: "decided" })
+      yield* sync
+      assert.deepStrictEqual([yield* conflicted(a), yield* conflicted(b)], [1, 1])
+      assert.deepStrictEqual([...new Set(told)].toSorted((x, y) => x - y), [0, 1, 2])
+      yield* host.close
+      yield* host.open
+      assert.strictEqual(yield* conflicted(host.client()), 0, "nobody has asked for items")
+      yield* plain(host.client()).get("one")
+      yield* World.settle
+      assert.strictEqual(yield* conflicted(host.client()), 1)
+      host.client().items.collection("plain", { form: text, merge: lastWriter })
+      yield* sync
+      assert.strictEqual(yield* conflicted(host.client()), 0, "by the merge that the collection has now")
+    }))
+
   it.effect("have the same names everywhere: an operation's parent is its entry, however it was sealed", () =>
     Effect.gen(function*() {
       const { clients, sync } = yield* devices("b")

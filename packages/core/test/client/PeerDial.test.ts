@@ -150,6 +150,10 @@ layer(World.CryptoLive)("a device that is given a URL", (it) => {
           new ReconcileFailed({ reason: "malformed", request: new Uint8Array(0), received: new Uint8Array(0) }),
           "PeerRefused misbehaved"
         ],
+        [
+          new ReconcileFailed({ reason: "changing", request: new Uint8Array(0), received: new Uint8Array(0) }),
+          "PeerUnreachable ended"
+        ],
         [new StoreFailed({ reason: "full", operation: "commit", detail: "" }), "StoreFailed full"]
       ]
       const anybody = network(() => Effect.never)

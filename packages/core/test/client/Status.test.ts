@@ -31,6 +31,7 @@ const facts = (relays: ReadonlyArray<Status.RelayStatus>, change: Partial<Status
   pending: 0,
   needed: 1,
   quarantined: 0,
+  conflicted: 0,
   relays,
   failure: null,
   ...change

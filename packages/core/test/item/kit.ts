@@ -223,6 +223,7 @@ export const copying = (store: ItemStore<never>): ItemStore<never> => {
     waiting: copy(store.waiting),
     scan: copy(store.scan),
     contested: copy(store.contested),
+    mark: store.mark,
     commit: (writes) => store.commit(structuredClone(writes))
   }
 }

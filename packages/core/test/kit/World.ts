@@ -246,6 +246,7 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
 
     const storeOf = (process: Process): StoreService => ({
       get: (key) => process.dead ? nothing(process) : rows.get(key),
+      getMany: (keys) => process.dead ? nothing(process) : rows.getMany(keys),
       scan: (range) => process.dead ? nothing(process) : rows.scan(range),
       commit: (writes) =>
         Effect.suspend(() => {

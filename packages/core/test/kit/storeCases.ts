@@ -32,6 +32,7 @@ const same = (found: unknown, expected: unknown, what: string): void => {
 }
 
 const get = (at: Uint8Array) => Store.use((store) => store.get(at))
+const getMany = (keys: ReadonlyArray<Uint8Array>) => Store.use((store) => store.getMany(keys))
 const put = (at: Uint8Array, value: Uint8Array) => Store.use((store) => store.commit([{ key: at, value }]))
 const remove = (at: Uint8Array) => Store.use((store) => store.commit([{ key: at }]))
 const commit = (writes: Parameters<Store["Service"]["commit"]>[0]) => Store.use((store) => store.commit(writes))
@@ -66,6 +67,22 @@ export const storeCases: ReadonlyArray<StoreCase> = [
       same(yield* get(key(1)), undefined, "deleted value")
       yield* remove(key(1))
       same(yield* scan(), [], "pairs")
+    })
+  },
+  {
+    title: "many values are read at once, in the order of their keys",
+    run: Effect.gen(function*() {
+      const count = 700
+      const at = (n: number) => key(n >> 8, n & 0xff)
+      yield* commit(Array.from({ length: count }, (_, n) => ({ key: at(2 * n), value: at(n) })))
+      const asked = [...Array.from({ length: 2 * count }, (_, n) => n).reverse(), 4, 4, 5]
+      const expected = asked.map((n) => n % 2 === 0 ? at(n / 2) : undefined)
+      same(yield* getMany(asked.map(at)), expected, "values")
+      same(yield* getMany([]), [], "no values")
+      const [one, other] = yield* getMany([at(0), at(0)])
+      one?.fill(9)
+      same(other, at(0), "a value that was asked for twice")
+      same(yield* get(at(0)), at(0), "what is kept")
     })
   },
   {

@@ -1,46 +1,14 @@
 /** Items follow the log: what leaves it leaves them, and what is refused for good is not waited for. */
 import { assert, describe, it } from "@effect/vitest"
-import * as Collection from "@sotto/core/item/Collection"
-import * as MemoryItemStore from "@sotto/core/item/MemoryItemStore"
-import * as ItemFeed from "@sotto/core/log/ItemFeed"
-import { ROLE } from "@sotto/schema/Space"
 import * as Effect from "effect/Effect"
-import * as TestClock from "effect/testing/TestClock"
-import * as JournalBench from "../kit/journalBench.ts"
-import { hand, removalAfter } from "../kit/pen.ts"
-import { control, join, makeSpace, NOW, put } from "../kit/seededSpace.ts"
+import * as FeedBench from "../kit/feedBench.ts"
 import * as World from "../kit/World.ts"
 
-const notes = Collection.make("a", { form: Collection.text })
+const { notes, shownBy } = FeedBench
 
-/** What the items of a bench say, of every key. */
-const shownBy = Effect.fnUntraced(function*(feed: ItemFeed.ItemFeed) {
-  yield* feed.current
-  const listed = yield* feed.items.list(notes)
-  return listed.map(({ key, shown }) => `${key}=${shown._tag === "Value" ? shown.value : shown._tag}`)
-})
-
-/**
- * A device "late" that wrote a chain of versions of "k" and was removed after the first, an entry of the host on top of
- * the second, and somebody's books.
- */
 const removal = Effect.fnUntraced(function*(seed: string) {
-  yield* TestClock.setTime(NOW)
-  const space = makeSpace(seed)
-  const { crypto } = space
-  const { guest, host } = join(crypto, space, "guest", ROLE.admin)
-  const late = join(crypto, host, "late", ROLE.write)
-  const pen = hand(crypto, host.state, host.identity)
-  const added = pen.seal({ ops: [control(late.op)] }).bytes
-  const { seal } = hand(crypto, late.guest.state, late.guest.identity)
-  const one = seal({ ops: [put("a", "k", "1")] })
-  const two = seal({ ops: [put("a", "k", "2", [one.opened.hash])] })
-  // A pen has one lane.
-  const onTop = hand(crypto, host.state, host.identity).seal({ ops: [put("a", "k", "3", [two.opened.hash])] }).bytes
-  const removed = pen.seal({ ops: [control(removalAfter(crypto, late.host, one))] }).bytes
-  const bench = yield* JournalBench.make(crypto, guest)
-  const feed = yield* ItemFeed.make(bench.journal(), MemoryItemStore.make())
-  return { added, bench, feed, one: one.bytes, two: two.bytes, onTop, removed }
+  const made = yield* FeedBench.removal(seed)
+  return { ...made, feed: yield* FeedBench.feedOf(made.bench) }
 })
 
 describe("items of a log", () => {
@@ -88,10 +56,10 @@ describe("items of a log", () => {
       yield* b.accept(b.relay.place(added, one, two))
       assert.deepStrictEqual(yield* shownBy(feed), ["k=2"])
       // Another process of the same store makes the change, as a commit does whose answer was lost.
-      const journal = b.journal()
+      const { withdrawals } = b.journal()
       yield* b.reopen
       yield* b.accept(b.relay.place(removed))
-      journal.withdrawals.tell("unknown")
+      withdrawals.tell("unknown")
       assert.deepStrictEqual(yield* shownBy(feed), ["k=1"])
     }))
 })

@@ -17,9 +17,55 @@ export interface Listening {
   readonly data: string
 }
 
-/** The relay ended in an orderly way: everything that it acknowledged is on disk. */
+/** A relay, or a device that others connect to, ended in an orderly way: everything that it acknowledged is on disk. */
 export interface Stopped {
   readonly type: "stopped"
+  readonly what: "relay" | "device"
+}
+
+/** This device takes connections of others. `urls`: as other machines may reach it, when it listens on all addresses. */
+export interface Serving {
+  readonly type: "serving"
+  readonly url: string
+  readonly urls: ReadonlyArray<string>
+  readonly device: string
+  readonly label: string
+  readonly space: string
+}
+
+/** Another device of the space is connected directly. */
+export interface Met {
+  readonly type: "met"
+  readonly device: string
+  readonly label: string
+}
+
+/** How many envelopes have moved over its connection so far. */
+export interface Moved {
+  readonly type: "moved"
+  readonly device: string
+  readonly label: string
+  readonly received: number
+  readonly sent: number
+}
+
+/** Its connection ended, after so many envelopes. */
+export interface Left {
+  readonly type: "left"
+  readonly device: string
+  readonly label: string
+  readonly received: number
+  readonly sent: number
+}
+
+/** Both have what the other had: `received` envelopes were missing here, `sent` there. A relay is no device (`null`). */
+export interface Synced {
+  readonly type: "synced"
+  readonly url: string
+  readonly device: string | null
+  readonly label: string | null
+  readonly received: number
+  readonly sent: number
 }
 
 /** A device has a home space of its own. `stored`: its relay knows the space. */
@@ -273,6 +319,31 @@ export interface Diagnosis {
   readonly message: string
 }
 
+/** Something that `sotto verify` found. `where`: which entry, chain, relay or row. `next` says what to do about it. */
+export interface ProblemLine {
+  readonly type: "problem"
+  readonly kind: string
+  readonly where: string
+  readonly detail: string
+  readonly next: string
+}
+
+/** What `sotto verify` looked at. `problems` counts all; the first thousand were told. */
+export interface Verified {
+  readonly type: "verified"
+  readonly sound: boolean
+  readonly problems: number
+  readonly entries: number
+  readonly chains: number
+  readonly signatures: number
+  readonly relays: number
+  readonly positions: number
+  readonly unsent: number
+  readonly waiting: number
+  readonly refused: number
+  readonly gaps: number
+}
+
 /** Something that a person should know, while the command goes on. */
 export interface Notice {
   readonly type: "notice"
@@ -290,6 +361,11 @@ export interface Failed {
 export type Event =
   | Listening
   | Stopped
+  | Serving
+  | Met
+  | Moved
+  | Left
+  | Synced
   | Initialized
   | CodeShown
   | PairRequest
@@ -311,5 +387,7 @@ export type Event =
   | Trusted
   | Check
   | Diagnosis
+  | ProblemLine
+  | Verified
   | Notice
   | Failed

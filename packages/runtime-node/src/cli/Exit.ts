@@ -12,7 +12,7 @@ export const CODE = {
   failed: 1,
   /** The command line was not understood, or a code or an address has a typing error. */
   usage: 2,
-  /** No relay in reach, but what was written is saved on this device and goes out later. */
+  /** No relay in reach, or not the device that was asked for; what was written is saved on this device. */
   offline: 3,
   /** The other side said no: a relay, or the device that was to let this one in. */
   refused: 4,
@@ -25,10 +25,20 @@ export const HELP = "Exit codes: 0 ok; 1 failed; 2 usage; 3 offline, what was wr
 
 const CODE_OF_TAG: ReadonlyMap<string, number> = new Map<string, number>([
   ...["ShowHelp", "UserError", "PairingCodeTypo", "TextError", "UsageWrong"].map((tag) => [tag, CODE.usage] as const),
-  ...["NotConnected", "RelayUnreachable", "ConnectionClosed", "NotStored", "RateLimited", "Overloaded", "ShuttingDown"]
+  ...[
+    "NotConnected",
+    "RelayUnreachable",
+    "PeerUnreachable",
+    "ConnectionClosed",
+    "NotStored",
+    "RateLimited",
+    "Overloaded",
+    "ShuttingDown"
+  ]
     .map((tag) => [tag, CODE.offline] as const),
   ...[
     "PairingFailed",
+    "PeerRefused",
     "MailboxUnavailable",
     "InvalidMessage",
     "UnknownRoute",

@@ -31,6 +31,9 @@ export const Home = GlobalFlag.Setting("home")({
 const isLabel = (text: string): boolean =>
   text !== "" && text.isWellFormed() && Utf8.encode(text).length <= Limit.labelBytesMax
 
+/** A port to listen on. */
+export const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))
+
 /** What people call a device. */
 export const Label = Schema.String.check(
   Schema.makeFilter((text) => isLabel(text) || `a name of 1 to ${Limit.labelBytesMax} bytes`)

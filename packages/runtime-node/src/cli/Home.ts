@@ -82,6 +82,10 @@ const running = Effect.gen(function*() {
   return yield* Effect.catchTag(Sotto.open, "WrongDirectory", () => Effect.fail(new NotSetUp({ directory })))
 })
 
+/** Does something with the directory of `--home`, whose space does not run. */
+export const withDirectory = <A, E, R>(use: Effect.Effect<A, E, R>) =>
+  Effect.andThen(required, Effect.provide(use, layer))
+
 /** Runs something with the device of `--home`; its space goes to sleep afterwards, after a last try to send. */
 export const withSotto = <A, E, R>(use: (sotto: Sotto.Sotto["Service"]) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(running, (sotto) => Effect.tap(use(sotto), spread(sotto.client))).pipe(

@@ -56,20 +56,24 @@ const progressOf = ({ relays }: Status): string => {
 }
 
 /** Shows what happens until it is interrupted: only what takes longer than a moment is seen at all. */
-const showProgress = (client: Service) =>
+const showProgress = (text: Effect.Effect<string>) =>
   Output.use((output) =>
     Effect.ensuring(
       Effect.forever(Effect.gen(function*() {
         yield* Effect.sleep(PROGRESS_MILLIS)
-        yield* output.progress(progressOf(yield* client.status.current))
+        yield* output.progress(yield* text)
       })),
       output.progress("")
     )
   )
 
 /** The same, with a line on the terminal while it lasts. */
+export const withProgress = <A, E, R>(text: Effect.Effect<string>, effect: Effect.Effect<A, E, R>) =>
+  Effect.raceFirst(effect, showProgress(text))
+
+/** The same, with what the relays' connections do on that line. */
 export const watched = <A, E, R>(client: Service, effect: Effect.Effect<A, E, R>) =>
-  Effect.raceFirst(effect, showProgress(client))
+  withProgress(Effect.map(client.status.current, progressOf), effect)
 
 /**
  * What `done` answers, or why it does not come: no relay could be reached, or none did it in time.

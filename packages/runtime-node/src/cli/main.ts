@@ -34,7 +34,10 @@ import { relay } from "./relay.ts"
 import { relays } from "./relays.ts"
 import { resolve } from "./resolve.ts"
 import { rm } from "./rm.ts"
+import { serve } from "./serve.ts"
 import { status } from "./status.ts"
+import { sync } from "./sync.ts"
+import { verify } from "./verify.ts"
 
 /** The package's own: one place to change it, for sources and for what was built. */
 const Package = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
@@ -53,6 +56,8 @@ const sotto = Command.make("sotto").pipe(
     join,
     push,
     pull,
+    sync,
+    serve,
     put,
     get,
     ls,
@@ -64,6 +69,7 @@ const sotto = Command.make("sotto").pipe(
     devices,
     relays,
     doctor,
+    verify,
     relay
   ]),
   Command.withGlobalFlags([Json, Home])

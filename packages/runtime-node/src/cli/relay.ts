@@ -9,13 +9,12 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
 import * as path from "node:path"
 import * as NodeCrypto from "../NodeCrypto.ts"
 import * as RelayServer from "../RelayServer.ts"
 import { CODE, Ending } from "./Exit.ts"
 import { UsageWrong } from "./Failure.ts"
-import { Home } from "./Flags.ts"
+import { Home, Port } from "./Flags.ts"
 import { emit } from "./Output.ts"
 
 /** `routeBytesMax` is set by SOTTO_RELAY_ROUTE_BYTES_MAX. */
@@ -48,8 +47,6 @@ const admissionOf = Effect.fnUntraced(function*(access: "open" | "token" | "clos
   const each = Redacted.value(given.value).split(",").map((token) => token.trim()).filter((token) => token !== "")
   return { _tag: "token", tokens: each.map((token) => Redacted.make(token)) } as const
 })
-
-const Port = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))
 
 const flags = {
   host: Flag.String("host").pipe(
@@ -128,7 +125,7 @@ export const relay = Command.make(
     })
     return yield* served.pipe(
       Effect.provide(Layer.merge(NodeCrypto.layer, logs)),
-      Effect.onInterrupt(() => emit({ type: "stopped" }))
+      Effect.onInterrupt(() => emit({ type: "stopped", what: "relay" }))
     )
   })
 ).pipe(Command.withDescription("Run a relay: one port, one directory, no account"))

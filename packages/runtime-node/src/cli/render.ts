@@ -16,10 +16,12 @@ import type {
   Event,
   ItemEvent,
   Picture,
+  ProblemLine,
   RelayEvent,
   RelayLine,
   StatusLine,
   Value,
+  Verified,
   Version
 } from "./Event.ts"
 
@@ -121,6 +123,10 @@ const plural = (noun: string): string => noun.endsWith("y") ? `${noun.slice(0, -
 
 const counted = (count: number, noun: string): string => `${count} ${count === 1 ? noun : plural(noun)}`
 
+/** What moved between this device and another side. */
+const movedText = ({ received, sent }: { readonly received: number; readonly sent: number }): string =>
+  received + sent === 0 ? "nothing new" : `${received} received, ${sent} sent`
+
 const safetyText = (event: StatusLine): string => {
   if (event.pending > 0) return `${counted(event.pending, "change")} saved on this device, not yet at a relay`
   return event.state === "synced" ? "everything of this device is stored at a relay" : "nothing of this device waits"
@@ -176,6 +182,29 @@ const deviceText = (style: Style, event: DeviceLine): string => {
   }${notes.length === 0 ? "" : `  (${notes.join(", ")})`}`
 }
 
+const problemText = (style: Style, event: ProblemLine): string =>
+  `${paint(style, "red", "✗")} ${event.kind.padEnd(9)}  ${line(event.where)}: ${line(event.detail)}`
+
+const verifiedText = (style: Style, event: Verified): string => {
+  const looked = [
+    counted(event.entries, "entry"),
+    counted(event.chains, "chain"),
+    counted(event.signatures, "signature"),
+    `${counted(event.positions, "position")} of ${counted(event.relays, "relay")}`
+  ].join(", ")
+  const aside = [
+    ...event.unsent === 0 ? [] : [`${event.unsent} to be sent`],
+    ...event.waiting + event.refused === 0 ? [] : [`${event.waiting + event.refused} set aside`],
+    ...event.gaps === 0 ? [] : [`${counted(event.gaps, "gap")} that relays had left`]
+  ]
+  return [
+    event.sound
+      ? paint(style, "green", "✓ All agrees.")
+      : paint(style, "red", `✗ ${counted(event.problems, "problem")}.`),
+    `  Looked at ${looked}${aside.length === 0 ? "" : `; ${aside.join(", ")}`}.`
+  ].join("\n")
+}
+
 const MARKS: Record<CheckResult, readonly [Ink, string]> = {
   ok: ["green", "✓"],
   warning: ["yellow", "!"],
@@ -199,7 +228,19 @@ const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) =>
       `  ${paint(style, "bold", address)}`,
       `Data in ${data}${metrics === null ? "" : `, metrics at ${metrics}`}. Ctrl+C stops it.`
     ].join("\n"),
-  stopped: () => "The relay has stopped. All that it acknowledged is on disk.",
+  stopped: ({ what }) => `The ${what} has stopped. All that it acknowledged is on disk.`,
+  serving: ({ label, urls }, style) =>
+    [
+      `${quoted(label)} is ready. On another device of yours run:`,
+      ...urls.map((url) => `  sotto sync ${paint(style, "bold", url)}`),
+      "Ctrl+C stops it."
+    ].join("\n"),
+  met: ({ label }, style) => `${paint(style, "green", "●")} ${quoted(label)} is connected`,
+  moved: (event) => `  ${quoted(event.label)}  ${movedText(event)} so far`,
+  left: (event, style) => `${paint(style, "dim", "○")} ${quoted(event.label)} has left: ${movedText(event)}`,
+  synced: (event, style) =>
+    `${paint(style, "green", "✓")} in sync with ${event.label === null ? event.url : quoted(event.label)}: ` +
+    movedText(event),
   initialized: ({ home, label, recovery, stored }, style) =>
     [
       `${quoted(label)} is set up in ${home}` +
@@ -240,6 +281,8 @@ const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) =>
   trusted: (event, style) => filledText(style, event, "is used again"),
   check: (event, style) => checkText(style, event),
   diagnosis: ({ healthy, message }, style) => `\n${paint(style, healthy ? "green" : "red", line(message))}`,
+  problem: (event, style) => problemText(style, event),
+  verified: (event, style) => verifiedText(style, event),
   notice: ({ message }, style) => paint(style, "dim", line(message)),
   error: ({ message, number, tag }, style) =>
     `${paint(style, "red", tag)}${number === undefined ? "" : ` (${number})`}: ${line(message)}`

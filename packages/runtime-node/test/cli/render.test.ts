@@ -77,6 +77,34 @@ describe("text", () => {
     assert.include(toText({ type: "removed", relay, left: 1 }, plain), "1 relay left")
   })
 
+  it("says what verify looked at, and what is wrong", () => {
+    const verified = {
+      type: "verified",
+      sound: true,
+      problems: 0,
+      entries: 1,
+      chains: 2,
+      signatures: 3,
+      relays: 1,
+      positions: 4,
+      unsent: 0,
+      waiting: 0,
+      refused: 0,
+      gaps: 0
+    } as const
+    assert.strictEqual(
+      toText(verified, plain),
+      "✓ All agrees.\n  Looked at 1 entry, 2 chains, 3 signatures, 4 positions of 1 relay."
+    )
+    assert.strictEqual(
+      toText({ ...verified, sound: false, problems: 1, unsent: 2, refused: 1, gaps: 1 }, plain),
+      "✗ 1 problem.\n  Looked at 1 entry, 2 chains, 3 signatures, 4 positions of 1 relay; 2 to be sent, 1 set aside, " +
+        "1 gap that relays had left."
+    )
+    const problem = { type: "problem", kind: "row", where: "entry 1", detail: "\u001b[2J", next: "copy it" } as const
+    assert.strictEqual(toText(problem, plain), "✗ row        entry 1: \\u{1b}[2J")
+  })
+
   it("obeys no control character of what other devices wrote", () => {
     // Escape, bell, C1's CSI, and a change of the direction of writing.
     const nasty = "\u001b[2J\u0007\u009b31m\u202egnp.exe"

@@ -65,18 +65,6 @@ const inner = Bounds.within(Simulation.make({
   phases: { liveness: "3 minutes" }
 }))
 
-/**
- * A relay's storage that fails while it takes back what had failed before is broken until it is opened anew, and nobody
- * starts a relay anew for that here: its disk fails once.
- */
-const failingOnce = (scenario: Scenario): Scenario => {
-  const isOfRelay = (fault: Scenario["faults"][number]) =>
-    fault.kind === "error" && fault.point.at === "disk" &&
-    scenario.nodes.some(({ kind, name }) => kind === "relay" && name === fault.node)
-  const first = scenario.faults.findIndex(isOfRelay)
-  return { ...scenario, faults: scenario.faults.filter((fault, at) => at === first || !isOfRelay(fault)) }
-}
-
 /** The relay can't be reached for the first part of the time, or for all of it, until the world is healed. */
 const withoutRelay = (scenario: Scenario, seed: Seed.Seed): Scenario => {
   const relays = scenario.nodes.flatMap(({ kind, name }) => kind === "relay" ? [name] : [])
@@ -95,6 +83,5 @@ const withoutRelay = (scenario: Scenario, seed: Seed.Seed): Scenario => {
 /** The simulation, over a prepared space. */
 export const peers: Simulation.Simulation = {
   ...inner,
-  expand: (seed, strategy) =>
-    ItemCommands.withItems(withoutRelay(failingOnce(inner.expand(seed, strategy)), seed), seed)
+  expand: (seed, strategy) => ItemCommands.withItems(withoutRelay(inner.expand(seed, strategy), seed), seed)
 }

@@ -4,6 +4,7 @@
  */
 import type { Observation } from "@sotto/simulation/Invariant"
 import * as Workload from "@sotto/simulation/Workload"
+import { isOfItems } from "./items/Names.ts"
 import type { OpText } from "./node/View.ts"
 import * as Said from "./Said.ts"
 
@@ -42,8 +43,8 @@ const keyOf = (op: OpText): string => op.join("\u0000")
 /** How an operation about members is shown. */
 const CONTROL = "<Control>"
 
-/** Whether it is about members. */
-export const isControl = (key: string): boolean => key.endsWith(`\u0000${CONTROL}`)
+/** Whether nobody was told to write it, as it stands: it is about members, or an item, which devices merge by themselves. */
+export const isUntold = (key: string): boolean => key.endsWith(`\u0000${CONTROL}`) || isOfItems(key)
 
 /** The value of an operation's key, short: it begins with its canary. */
 export const nameOf = (key: string): string => (key.split("\u0000")[2] ?? "").trimEnd().slice(0, 24)

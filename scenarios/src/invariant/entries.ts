@@ -1,6 +1,6 @@
 /** What a device may show its app: what a member wrote, once, at one place, and nothing else. */
 import * as Invariant from "@sotto/simulation/Invariant"
-import { isControl, nameOf, type Reading, type Shown, shownOf, type Truth, truth } from "../Truth.ts"
+import { isUntold, nameOf, type Reading, type Shown, shownOf, type Truth, truth } from "../Truth.ts"
 
 type Look = (shown: Shown, context: {
   readonly node: string
@@ -30,7 +30,7 @@ const overEntries = (name: string, make: () => Look): Invariant.Invariant =>
 /** Every operation that a device shows was meant to be written by the device that it is shown as of. */
 export const authenticity = overEntries("authenticity", () => (shown, { truth: { nodeByDevice, writtenByOp } }) => {
   for (const op of shown.ops) {
-    if (isControl(op)) continue
+    if (isUntold(op)) continue
     const written = writtenByOp.get(op)
     const author = nodeByDevice.get(shown.device) ?? "a device that was never heard of"
     if (written === undefined) {
@@ -48,7 +48,7 @@ export const atMostOnce = overEntries("atMostOnce", () => (shown, { node, readin
   if (before !== undefined) return `entry ${shown.id.slice(0, 12)} at ${before.ordinal} and again at ${shown.ordinal}`
   byId.set(shown.id, shown)
   for (const op of shown.ops) {
-    if (isControl(op)) continue
+    if (isUntold(op)) continue
     const other = idByOp.get(op)
     // A device that was put back to an older state writes again what nobody had seen, and tells so a moment later.
     const isRewritten = shown.own && world.nodes.some(({ losses, name }) => name === node && losses > 0)

@@ -1,7 +1,7 @@
 /** What holds of devices that speak with each other directly. */
 import * as Invariant from "@sotto/simulation/Invariant"
 import * as Said from "../Said.ts"
-import { isControl, nameOf, truth } from "../Truth.ts"
+import { isUntold, nameOf, truth } from "../Truth.ts"
 
 /** How a connection between members may end: by what happens to networks, processes and disks. */
 const HONEST_ENDS = new Set([
@@ -41,7 +41,7 @@ export const relaysHaveAll = Invariant.make("relaysHaveAll", (world) => {
     for (const { alive, core, kind, name: node } of world.nodes) {
       if (kind !== "client" || !core || !alive) continue
       for (const [op, id] of known.readingByNode.get(node)?.idByOp ?? []) {
-        const relay = isControl(op) ? undefined : relays.find(({ name }) => !kept.has(`${name} ${id}`))
+        const relay = isUntold(op) ? undefined : relays.find(({ name }) => !kept.has(`${name} ${id}`))
         if (relay !== undefined) return { node, relay: relay.name, op }
       }
     }
@@ -57,6 +57,61 @@ export const relaysHaveAll = Invariant.make("relaysHaveAll", (world) => {
       const found = missing()
       if (found === undefined) return
       world.violated(`${found.relay} has not ${nameOf(found.op)}, which ${found.node} shows`, found.relay)
+    }
+  }
+})
+
+/** From a meeting, or a start, until a device shows all that it has; what disturbs it in that is no business of this. */
+const SHOWN_MICROS = 2_000_000
+const DISTURBED = new Set(["pause", "readError", "shortRead", "slowDisk", "full", "error"])
+
+interface Owed {
+  readonly node: string
+  readonly ids: ReadonlyArray<string>
+  readonly micros: number
+}
+
+/** Whoever met has, durably, what the other showed when they were connected. */
+export const metIsSame = Invariant.make("metIsSame", (world) => {
+  const known = world.of(truth)
+  const byMeeting = new Map<number, ReadonlyArray<Omit<Owed, "micros">>>()
+  const startedMicros = new Map<string, number>()
+  let owed: Array<Owed> = []
+  const disturbed = new Set(
+    world.scenario.faults.flatMap((fault) => DISTURBED.has(fault.kind) && "node" in fault ? [fault.node] : [])
+  )
+  const shownBy = (node: string) => [...known.readingByNode.get(node)?.byId.keys() ?? []]
+  const isDue = ({ micros, node }: Owed): boolean =>
+    world.nowMicros() - Math.max(micros, startedMicros.get(node) ?? 0) > SHOWN_MICROS
+  const check = ({ ids, node }: Owed): void => {
+    const reading = known.readingByNode.get(node)
+    const isUp = world.nodes.some(({ alive, incarnation, name }) =>
+      name === node && alive && incarnation === reading?.incarnation
+    )
+    const missing = isUp ? ids.find((id) => reading?.byId.has(id) !== true) : undefined
+    if (missing !== undefined) {
+      world.violated(`met one that had entry ${missing.slice(0, 12)}, and does not show it`, node)
+    }
+  }
+  return {
+    onObservation: (observation) => {
+      known.hear(observation)
+      const { data, node, what } = observation
+      const meeting = Said.number(data, "meeting")
+      if (what === "reading") startedMicros.set(node, world.nowMicros())
+      if (what === "dials") {
+        const to = Said.text(data, "to")
+        byMeeting.set(meeting, [{ node, ids: shownBy(to) }, { node: to, ids: shownBy(node) }])
+      }
+      if (what === "met") {
+        for (const one of byMeeting.get(meeting) ?? []) {
+          if (!disturbed.has(one.node)) owed.push({ ...one, micros: world.nowMicros() })
+        }
+      }
+      const due = owed.filter(isDue)
+      if (due.length === 0) return
+      owed = owed.filter((one) => !isDue(one))
+      due.forEach(check)
     }
   }
 })

@@ -62,14 +62,18 @@ const waitsFor = ({ failure, head, pending, phase, received, url }: RelayStatus)
   return received < head ? [`${url} has ${head}, here are ${received}`] : []
 }
 
-const probe = ({ client, directory, view }: ClientNode.Handle) =>
+const probe = ({ board, client, directory, view }: ClientNode.Handle) =>
   Effect.gen(function*() {
     const status = yield* client.status.current
     const members = rosterOf(Context.get(directory, Crypto), yield* client.state)
-    const [waits] = status.relays.flatMap(waitsFor)
+    const [waits] = [
+      ...status.relays.flatMap(waitsFor),
+      ...(board?.isRead === false ? ["its items are not read yet"] : [])
+    ]
+    const items = board?.state ?? []
     const shown: Node.Probe = {
-      digest: `${view.digest} ${members.join(" ")}`,
-      state: { entries: view.state, members, status: status._tag, quarantined: status.quarantined }
+      digest: [view.digest, ...members, ...items].join(" "),
+      state: { entries: view.state, members, items, status: status._tag, quarantined: status.quarantined }
     }
     return waits === undefined ? shown : { ...shown, pending: waits }
   })

@@ -18,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { Board } from "../items/Board.ts"
 import { commands } from "./Commands.ts"
 import * as Services from "./Services.ts"
 import * as View from "./View.ts"
@@ -38,6 +39,8 @@ export interface Handle {
   readonly client: Client.Client["Service"]
   readonly identity: Sotto.Sotto["Service"]["identity"]
   readonly view: View.View
+  /** Items, where the scenario wants any. */
+  readonly board: Board | undefined
   readonly directory: Directory
   /** For what goes on when a command has been answered. */
   readonly scope: Scope.Scope
@@ -70,7 +73,9 @@ export const start = (host: Node.Base, directory: Directory) =>
     const resets = yield* Queue.unbounded<void>()
     yield* Effect.forkScoped(listen(host, client, resets))
     yield* Effect.forkScoped(read(host, client, view, resets))
-    return { host, client, identity, view, directory, scope: yield* Effect.scope } satisfies Handle
+    const board = host.knobs["items"] === true ? new Board(client) : undefined
+    if (board !== undefined) yield* Effect.forkScoped(board.follow(host))
+    return { host, client, identity, view, board, directory, scope: yield* Effect.scope } satisfies Handle
   })
 
 /** The services of a device's process, over its disk. */
@@ -156,12 +161,13 @@ const pending = ({ relays }: Status): string | undefined => {
 }
 
 /** What a device shows of itself. */
-export const probe = ({ client, view }: Handle): Effect.Effect<Node.Probe> =>
+export const probe = ({ board, client, view }: Handle): Effect.Effect<Node.Probe> =>
   Effect.map(client.status.current, (status) => {
-    const waits = pending(status)
+    const waits = pending(status) ?? (board?.isRead === false ? "its items are not read yet" : undefined)
+    const items = board === undefined ? {} : { items: board.state }
     return {
-      digest: view.digest,
-      state: { entries: view.state, status: status._tag, quarantined: status.quarantined },
+      digest: board === undefined ? view.digest : `${view.digest} ${board.state.join("; ")}`,
+      state: { entries: view.state, ...items, status: status._tag, quarantined: status.quarantined },
       ...(waits === undefined ? {} : { pending: waits })
     }
   })

@@ -28,12 +28,25 @@ const tell = ({ host }: Handle, error: PeerDial.PeerFailed | PeerEnded): void =>
 const told = <A, R>(handle: Handle, meeting: Effect.Effect<A, PeerDial.PeerFailed, R>) =>
   Effect.tapError(meeting, (error) => Effect.sync(() => tell(handle, error)))
 
+/** Names the meetings of a run. */
+const meetings = Workload.model(() => ({ count: 0 }))
+
 /** Connects to a device, until both have what the other had. */
 const meet = (handle: Handle, other: string) =>
-  told(handle, PeerDial.sync(handle.client.peers, SimTransport.urlOf(other))).pipe(
-    Effect.tap(() => Effect.sync(() => handle.host.mark("met"))),
-    Effect.provideContext(handle.directory)
-  )
+  Effect.suspend(() => {
+    const { client, directory, host } = handle
+    const meeting = ++meetings.of(host.facts).count
+    host.observe("dials", { meeting, to: other })
+    return told(handle, PeerDial.sync(client.peers, SimTransport.urlOf(other))).pipe(
+      Effect.tap(() =>
+        Effect.sync(() => {
+          host.mark("met")
+          host.observe("met", { meeting })
+        })
+      ),
+      Effect.provideContext(directory)
+    )
+  })
 
 /** Connects to the others in turn. That one is not in reach is no reason to leave the next out. */
 const goAround = (handle: Handle): Effect.Effect<never> =>

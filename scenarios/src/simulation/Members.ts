@@ -12,9 +12,11 @@ import type { Scenario } from "@sotto/simulation/Scenario"
 import * as Simulation from "@sotto/simulation/Simulation"
 import * as Effect from "effect/Effect"
 import * as Durability from "../invariant/durability.ts"
+import * as Items from "../invariant/items.ts"
 import * as Keeping from "../invariant/keeping.ts"
 import * as Membership from "../invariant/membership.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
+import * as ItemCommands from "../items/Commands.ts"
 import * as Admission from "../members/Admission.ts"
 import * as Aim from "../members/Aim.ts"
 import * as Device from "../members/Device.ts"
@@ -39,7 +41,7 @@ const enter = (host: Node.Base) =>
     Letters.tellRoute(host, state.keys.routeId(key))
   })
 
-const commands = { ...usual, ...Admission.commands }
+const commands = { ...usual, ...Admission.commands, ...ItemCommands.commands }
 
 /** A device that is put back to an older state of its own learns everything again: that excuses nothing, at one relay. */
 const lossExpected = (losses: ReadonlyArray<Simulation.NodeLoss>): ReadonlyArray<string> =>
@@ -65,7 +67,8 @@ const inner = Simulation.make({
   knobs: (draws) => ({
     crypto: draws.chance(0.03) ? "real" : "fake",
     limits: Watched.limits(draws),
-    aim: Aim.draw(draws)
+    aim: Aim.draw(draws),
+    items: draws.chance(0.25)
   }),
   faults: { calls: [...Everywhere.calls.filter((name) => name !== "random"), "read"] },
   invariants: [
@@ -79,6 +82,7 @@ const inner = Simulation.make({
     ...Everywhere.invariants(),
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    ...Items.invariants(),
     Convergence.make({ among: ["client", "joiner"] }),
     Keeping.spareHasAll
   ],
@@ -105,6 +109,7 @@ export const members: Simulation.Simulation = {
   ...bounded,
   expand: (seed, strategy) => {
     const scenario = bounded.expand(seed, strategy)
-    return withoutSpares(Aim.apply({ ...scenario, phases: { ...scenario.phases, heal: "all" } }))
+    const aimed = Aim.apply({ ...scenario, phases: { ...scenario.phases, heal: "all" } })
+    return ItemCommands.withItems(withoutSpares(aimed), seed)
   }
 }

@@ -14,9 +14,11 @@ import * as Seed from "@sotto/simulation/Seed"
 import * as Simulation from "@sotto/simulation/Simulation"
 import * as Effect from "effect/Effect"
 import * as Durability from "../invariant/durability.ts"
+import * as Items from "../invariant/items.ts"
 import * as Keeping from "../invariant/keeping.ts"
 import * as Meeting from "../invariant/meeting.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
+import * as ItemCommands from "../items/Commands.ts"
 import * as ClientNode from "../node/ClientNode.ts"
 import * as RelayNode from "../node/RelayNode.ts"
 import * as Peers from "../peers/Meeting.ts"
@@ -43,10 +45,10 @@ const inner = Bounds.within(Simulation.make({
       count: [2, 4],
       enter: Prepared.seedDevice,
       beside: Peers.attend,
-      also: Peers.commands
+      also: { ...Peers.commands, ...ItemCommands.commands }
     })
   },
-  knobs: (draws) => ({ crypto: draws.chance(0.03) ? "real" : "fake" }),
+  knobs: (draws) => ({ crypto: draws.chance(0.03) ? "real" : "fake", items: draws.chance(0.25) }),
   faults: { calls: Everywhere.calls, without: ["lie", "rot", "misdirected", "restore", "evict"] },
   workload: { perSecond: [0.3, 3], commandsMax: 60 },
   invariants: [
@@ -55,23 +57,13 @@ const inner = Bounds.within(Simulation.make({
     Keeping.nothingSetAside,
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    ...Items.invariants(),
     Convergence.make({ among: ["client"] }),
-    Meeting.relaysHaveAll
+    Meeting.relaysHaveAll,
+    Meeting.metIsSame
   ],
   phases: { liveness: "3 minutes" }
 }))
-
-/**
- * A relay's storage that fails while it takes back what had failed before is broken until it is opened anew, and nobody
- * starts a relay anew for that here: its disk fails once.
- */
-const failingOnce = (scenario: Scenario): Scenario => {
-  const isOfRelay = (fault: Scenario["faults"][number]) =>
-    fault.kind === "error" && fault.point.at === "disk" &&
-    scenario.nodes.some(({ kind, name }) => kind === "relay" && name === fault.node)
-  const first = scenario.faults.findIndex(isOfRelay)
-  return { ...scenario, faults: scenario.faults.filter((fault, at) => at === first || !isOfRelay(fault)) }
-}
 
 /** The relay can't be reached for the first part of the time, or for all of it, until the world is healed. */
 const withoutRelay = (scenario: Scenario, seed: Seed.Seed): Scenario => {
@@ -91,5 +83,5 @@ const withoutRelay = (scenario: Scenario, seed: Seed.Seed): Scenario => {
 /** The simulation, over a prepared space. */
 export const peers: Simulation.Simulation = {
   ...inner,
-  expand: (seed, strategy) => withoutRelay(failingOnce(inner.expand(seed, strategy)), seed)
+  expand: (seed, strategy) => ItemCommands.withItems(withoutRelay(inner.expand(seed, strategy), seed), seed)
 }

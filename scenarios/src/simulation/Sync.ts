@@ -6,8 +6,10 @@ import * as Convergence from "@sotto/simulation/invariant/Convergence"
 import * as Quiescence from "@sotto/simulation/invariant/Quiescence"
 import * as Simulation from "@sotto/simulation/Simulation"
 import * as Durability from "../invariant/durability.ts"
+import * as Items from "../invariant/items.ts"
 import * as Keeping from "../invariant/keeping.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
+import * as ItemCommands from "../items/Commands.ts"
 import * as ClientNode from "../node/ClientNode.ts"
 import * as RelayNode from "../node/RelayNode.ts"
 import * as Transit from "../node/Transit.ts"
@@ -24,11 +26,12 @@ const inner = Simulation.make({
       settings: Transit.settings,
       storage: Transit.storage
     }),
-    client: ClientNode.make({ count: [2, 4], enter: Prepared.seedDevice })
+    client: ClientNode.make({ count: [2, 4], enter: Prepared.seedDevice, also: ItemCommands.commands })
   },
   knobs: (draws) => ({
     crypto: draws.chance(0.05) ? "real" : "fake",
-    retention: draws.chance(0.2) ? "transit" : "durable"
+    retention: draws.chance(0.2) ? "transit" : "durable",
+    items: draws.chance(0.25)
   }),
   faults: { calls: Everywhere.calls },
   workload: { perSecond: [0.3, 4], commandsMax: 80 },
@@ -39,6 +42,7 @@ const inner = Simulation.make({
     Keeping.nothingMissed,
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    ...Items.invariants(),
     Convergence.make({ among: ["client"] }),
     Quiescence.make({ messagesPerNodePerSecond: 20 })
   ],
@@ -50,5 +54,5 @@ const bounded = Bounds.within(inner)
 /** The simulation, over a prepared space. */
 export const sync: Simulation.Simulation = {
   ...bounded,
-  expand: (seed, strategy) => Transit.bound(bounded.expand(seed, strategy))
+  expand: (seed, strategy) => ItemCommands.withItems(Transit.bound(bounded.expand(seed, strategy)), seed)
 }

@@ -3,8 +3,36 @@
  * `@sotto/source` condition: nothing is built before a test.
  */
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 const conditions = ["@sotto/source"]
+
+/** Files that take long, the longest first: one that is begun last would run alone. */
+const LONG = [
+  "end-to-end/relays",
+  "end-to-end/peers",
+  "end-to-end/pairing",
+  "process/relayKilled",
+  "end-to-end/sync",
+  "end-to-end/refusal",
+  "end-to-end/items",
+  "scenarios/test/mutants",
+  "scenarios/test/sync",
+  "scenarios/test/members",
+  "scenarios/test/determinism",
+  "mutant/Runner",
+  "test/Simulation"
+]
+
+class LongFirst extends BaseSequencer {
+  override sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const rank = ({ moduleId }: TestSpecification) => {
+      const at = LONG.findIndex((part) => moduleId.includes(`${part}`))
+      return at < 0 ? LONG.length : at
+    }
+    return Promise.resolve(files.toSorted((a, b) => rank(a) - rank(b) || (a.moduleId < b.moduleId ? -1 : 1)))
+  }
+}
 
 const project = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
@@ -36,6 +64,7 @@ export default defineConfig({
   test: {
     testTimeout: 30_000,
     maxWorkers: "100%",
+    sequence: { sequencer: LongFirst },
     projects: [
       shared("unit", ["packages/*/test/**/*.test.ts"]),
       project("simulator", ["simulation/test/**/*.test.ts"]),

@@ -1,6 +1,7 @@
 /** Devices that sync without a relay between them, by the command line alone. */
 import { openSotto } from "@sotto/runtime-node/open"
-import { assert, describe, it } from "vitest"
+import * as fs from "node:fs"
+import { afterAll, assert, describe, it } from "vitest"
 import type { Child } from "../process/Child.ts"
 import { RecordingProxy } from "../process/RecordingProxy.ts"
 import { expectCode, linesOf, Stage, text } from "../process/Stage.ts"
@@ -36,6 +37,26 @@ const pairOf = async (stage: Stage) => {
   return { relay, laptop, phone }
 }
 
+/** Two devices that met once, for all tests that only need them apart: each gets copies of their directories. */
+const met = new Stage()
+afterAll(() => met[Symbol.asyncDispose]())
+
+const meet = async () => {
+  const pair = await pairOf(met)
+  await pair.relay.child.stop("SIGKILL")
+  return pair
+}
+let meeting: ReturnType<typeof meet> | undefined
+
+const apart = async (stage: Stage) => {
+  const pair = await (meeting ??= meet())
+  const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
+  for (const [from, to] of [[pair.laptop, laptop], [pair.phone, phone]] as const) {
+    fs.cpSync(from, to, { recursive: true })
+  }
+  return { laptop, phone }
+}
+
 /** Writes a value without a relay. */
 const note = async (dir: string, value: string) => {
   await using sotto = await openSotto({ dir })
@@ -57,8 +78,7 @@ const failure = async (stage: Stage, home: string, url: string, code: number) =>
 describe("two devices whose relay is gone", () => {
   it("bring each other up to date, and say what moved", async () => {
     await using stage = new Stage()
-    const { laptop, phone, relay } = await pairOf(stage)
-    await relay.child.stop("SIGKILL")
+    const { laptop, phone } = await apart(stage)
     expectCode(await stage.run(laptop, ["push", "laptop 1"]), 3)
     await note(laptop, "laptop 2")
     await note(phone, "phone")
@@ -77,8 +97,7 @@ describe("two devices whose relay is gone", () => {
 
   it("lose nothing, and get nothing twice, when the serving one is killed in the middle", async () => {
     await using stage = new Stage()
-    const { laptop, phone, relay } = await pairOf(stage)
-    await relay.child.stop("SIGKILL")
+    const { laptop, phone } = await apart(stage)
     const written = await write(laptop, 2000)
     const serving = await serve(stage, laptop)
     await using proxy = await RecordingProxy.to(serving.port)
@@ -177,7 +196,8 @@ describe("a device that serves", () => {
 
   it("is missed with an exit code that says so", async () => {
     await using stage = new Stage()
-    const { laptop, phone, relay } = await pairOf(stage)
+    const { laptop, phone } = await apart(stage)
+    const relay = await stage.relay()
     const serving = await serve(stage, laptop)
     const inUse = stage.children.start(["serve", "--port", String(serving.port), "--json"], { home: phone })
     assert.strictEqual(text(linesOf(expectCode(await inUse.ended, 1), "error")[0], "tag"), "ListenFailed")

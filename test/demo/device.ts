@@ -1,5 +1,5 @@
 /**
- * A device as a process of its own, told what to do line by line: `push TEXT`, `settle`, `offline`, `online`, `wake`. It
+ * A device as a process of its own, told what to do line by line: `push TEXT`, `settle`, `mend`, `offline`, `online`, `wake`. It
  * says each step in JSON. Its standard input's end ends it.
  */
 import { openSotto } from "@sotto/runtime-node/open"
@@ -17,10 +17,26 @@ const push = async (value: string): Promise<void> => {
   say({ type: "stored", value, position })
 }
 
+/** Settles, and goes on with a relay that is known to have been wiped. */
+const mend = async (): Promise<void> => {
+  let done = false
+  const settled = sotto.settled().then(() => {
+    done = true
+  })
+  while (!done) {
+    for (const { address, misbehaved } of await sotto.relays.list()) {
+      if (misbehaved !== null) await sotto.relays.trustAgain(address.key)
+    }
+    await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 200))])
+  }
+}
+
 const obey = async (verb: string, rest: string): Promise<void> => {
   switch (verb) {
     case "push":
       return push(rest)
+    case "mend":
+      return mend()
     case "settle":
       return sotto.settled()
     case "offline":

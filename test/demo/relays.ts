@@ -25,10 +25,10 @@ const all = async (
   await Promise.all(devices.map(({ child, name }) => write(child, `${name} ${when}, the last`, "stored")))
 }
 
-const settle = (devices: ReadonlyArray<{ readonly child: Child }>) =>
+const settle = (devices: ReadonlyArray<{ readonly child: Child }>, how: "settle" | "mend" = "settle") =>
   Promise.all(devices.map(async ({ child }) => {
     await wait(child, "wake")
-    await wait(child, "settle")
+    await wait(child, how)
   }))
 
 /** A relay that has a key and nothing else, and a copy of it as it is now. */
@@ -97,9 +97,9 @@ export const story = async (stage: Stage): Promise<void> => {
   fs.rmSync(south.data, { recursive: true })
   fs.cpSync(empty, south.data, { recursive: true })
   const wiped = await stage.relay({ data: south.data, port: south.port })
-  await settle(running)
+  await settle(running, "mend")
   await all(running, "after all that")
-  await settle(running)
+  await settle(running, "mend")
   tick("the south relay was wiped; the devices gave it everything again")
   await Promise.all(running.map(({ child }) => end(child)))
   await compare(stage, devices, 4)

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "vitest"
 import { Stage, text } from "./Stage.ts"
 
-const KILLS = 8
+const KILLS = 12
 const WRITER = fileURLToPath(new URL("./writer.ts", import.meta.url))
 
 const valuesIn = async (dir: string): Promise<ReadonlyArray<string>> => {

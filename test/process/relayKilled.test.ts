@@ -13,7 +13,7 @@ import { setTimeout as pause } from "node:timers/promises"
 import { assert, describe, it } from "vitest"
 import { type RunningRelay, Stage } from "./Stage.ts"
 
-const KILLS = 30
+const KILLS = 50
 
 /** Writes until told to stop; notes what the relay acknowledged, and where. */
 class Writer {

@@ -178,7 +178,7 @@ export const makeWith = Effect.fn("Items.make")(function*<E, F>(
 class Versions {
   readonly #byCollection = new Map<string, number>()
   readonly #changed = Signal.make()
-  /** Commits that failed, and may have been made: any collection may be another one. */
+  /** Commits that failed and may have been made all the same: they count as a change of every collection. */
   #unknown = 0
 
   raise(collections: Iterable<string>): void {

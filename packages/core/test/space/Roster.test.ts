@@ -189,9 +189,9 @@ describe("concurrent changes", () => {
           assert.deepStrictEqual(view(applyInAnyOrder(Membership.log(state))), view(whole))
         }
       }),
-      { numRuns: 150 }
+      { numRuns: 250 }
     )
     // What the property is about did happen.
-    for (const count of Object.values(seen)) assert.isAbove(count, 0)
+    for (const count of Object.values(seen)) assert.isAbove(count, 5)
   })
 })

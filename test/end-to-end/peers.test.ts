@@ -140,6 +140,27 @@ const write = async (dir: string, count: number): Promise<ReadonlyArray<string>>
 }
 
 describe("three devices", () => {
+  it("pass on what the others wrote, along a chain", async () => {
+    await using stage = new Stage()
+    const { laptop, phone, relay } = await pairOf(stage)
+    const tablet = stage.home("tablet")
+    await stage.pair(phone, tablet, relay.address, "Tablet")
+    // The laptop hears of the tablet through the relay, which is gone after that.
+    await stage.pull(laptop)
+    await relay.child.stop("SIGKILL")
+    for (const home of [laptop, phone, tablet]) await note(home, `from ${home.split("/").at(-1)}`)
+    const all = ["from laptop", "from phone", "from tablet"]
+
+    const first = await serve(stage, laptop)
+    assert.deepStrictEqual(await sync(stage, phone, first.url), { label: "Laptop", received: 1, sent: 1 })
+    expectCode(await first.child.stop("SIGINT"), 0)
+    const middle = await serve(stage, phone)
+    assert.deepStrictEqual(await sync(stage, tablet, middle.url), { label: "Phone", received: 2, sent: 1 })
+    assert.deepStrictEqual(await valuesIn(tablet), all)
+    assert.deepStrictEqual(await sync(stage, laptop, middle.url), { label: "Phone", received: 1, sent: 0 })
+    assert.deepStrictEqual(await valuesIn(laptop), all)
+  })
+
   it("get what comes while they stay connected, and connect again by themselves", async () => {
     await using stage = new Stage()
     const { laptop, phone, relay } = await pairOf(stage)

@@ -172,7 +172,7 @@ export const make: (
     evidence: Misconduct.readAll(journal.store),
     state: Effect.sync(() => journal.books().state),
     devices: Effect.sync(() => devicesOf(journal)),
-    addMember: outbox.pushMember,
+    addMember: (op) => Effect.tap(outbox.pushMember(op), () => crew.lookAgain),
     relays: crew.relays,
     peers: Peers.make(journal, crew.tell),
     pause: crew.pause,

@@ -27,6 +27,7 @@ import { Keystore, type KeystoreFailed } from "./Keystore.ts"
 import * as Crew from "./log/Crew.ts"
 import type { Cursor, Ordinal } from "./log/Cursor.ts"
 import type { RelayMisbehaved } from "./log/Evidence.ts"
+import * as IdSet from "./log/IdSet.ts"
 import * as Inbox from "./log/Inbox.ts"
 import * as Journal from "./log/Journal.ts"
 import * as Misconduct from "./log/Misconduct.ts"
@@ -147,7 +148,7 @@ export const make: (
     keystore: yield* Keystore,
     quorum: options?.quorum ?? 1
   })
-  yield* Effect.addFinalizer(() => journal.close)
+  yield* Effect.addFinalizer(() => Effect.andThen(journal.close, IdSet.saveQuietly(journal)))
   const outbox = yield* Outbox.make(journal)
   const crew = yield* Crew.make(journal)
   yield* crew.start

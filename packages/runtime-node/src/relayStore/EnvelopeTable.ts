@@ -29,6 +29,9 @@ const BY_ID = "envelope INDEXED BY envelope_by_id WHERE gid = ?1 AND substr(id, 
 const LIVE = "envelope INDEXED BY envelope_live WHERE gid = ? AND bytes IS NOT NULL"
 const IN_LANES = "lane IN (SELECT unhex(value) FROM json_each(?))"
 
+const FORGET = `DELETE FROM envelope WHERE n IN
+  (SELECT n FROM envelope INDEXED BY envelope_gone WHERE bytes IS NULL AND appended_millis < ? ORDER BY appended_millis, n LIMIT ?)`
+
 const prepare = (database: DatabaseSync) => ({
   known: database.prepare(`SELECT position FROM ${BY_ID}`),
   insert: database.prepare(
@@ -52,10 +55,8 @@ const prepare = (database: DatabaseSync) => ({
   ),
   empty: database.prepare("UPDATE envelope SET bytes = NULL, expires_millis = NULL WHERE n = ?"),
   expire: database.prepare("UPDATE envelope SET expires_millis = ? WHERE n = ?"),
-  forget: database.prepare(
-    `DELETE FROM envelope WHERE n IN
-       (SELECT n FROM envelope INDEXED BY envelope_gone WHERE bytes IS NULL AND appended_millis < ? ORDER BY appended_millis, n LIMIT ?)`
-  )
+  forget: database.prepare(FORGET),
+  forgetTelling: database.prepare(`${FORGET} RETURNING gid`)
 })
 
 const inLanes = (lanes: ReadonlyArray<Lane>): string => JSON.stringify(lanes.map(Bytes.toHex))
@@ -182,7 +183,7 @@ export class EnvelopeTable {
 
   /** Answers how many of the ids were there. */
   prune(route: Route, ids: ReadonlyArray<EnvelopeId>, nowMillis: number, expiresMillis: number): number {
-    this.#routes.touch(route)
+    this.#routes.reshape(route)
     const seen = new Set<number>()
     for (const id of ids) {
       const row = this.#sql.byId.get(route.gid, id)
@@ -214,11 +215,17 @@ export class EnvelopeTable {
 
   /** Forgets at most `limit` deleted rows that were appended before `knownSinceMillis`. */
   forget(knownSinceMillis: number, limit: number): number {
-    return Number(this.#sql.forget.run(knownSinceMillis, limit).changes)
+    if (!this.#routes.isWatched) return Number(this.#sql.forget.run(knownSinceMillis, limit).changes)
+    const forgotten = this.#sql.forgetTelling.all(knownSinceMillis, limit)
+    for (const gid of new Set(forgotten.map((row) => integer(row, "gid")))) {
+      const route = this.#routes.findByNumber(gid)
+      if (route !== undefined) this.#routes.reshape(route)
+    }
+    return forgotten.length
   }
 
   #deleteAll(route: Route, rows: ReadonlyArray<Row>): number {
-    this.#routes.touch(route)
+    this.#routes.reshape(route)
     for (const row of rows) this.#delete(route, row)
     if (rows.length > 0) this.#raiseLowest(route)
     return rows.length

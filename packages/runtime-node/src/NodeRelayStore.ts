@@ -26,6 +26,7 @@ import * as NodeSqlite from "./NodeSqlite.ts"
 import * as CopyTable from "./relayStore/CopyTable.ts"
 import * as EnvelopeTable from "./relayStore/EnvelopeTable.ts"
 import * as GroupCommit from "./relayStore/GroupCommit.ts"
+import * as IdTable from "./relayStore/IdTable.ts"
 import * as RouteTable from "./relayStore/RouteTable.ts"
 import * as Sweep from "./relayStore/Sweep.ts"
 import * as TagTable from "./relayStore/TagTable.ts"
@@ -54,23 +55,32 @@ export const make = Effect.fn("NodeRelayStore.make")(function*(
     GroupCommit.failed
   )
   const { database } = sqlite
-  const routes = yield* Effect.mapError(
-    NodeSqlite.attempt("open", () => new RouteTable.RouteTable(database)),
+  const { ids, routes } = yield* Effect.mapError(
+    NodeSqlite.attempt("open", () => ({
+      routes: new RouteTable.RouteTable(database),
+      ids: new IdTable.IdTable(database)
+    })),
     GroupCommit.failed
   )
   const group = yield* GroupCommit.make(sqlite, {
-    beforeCommit: () => routes.save(),
+    beforeCommit: () => {
+      routes.save()
+      ids.save()
+    },
     committed: () => routes.settle(),
-    rolledBack: () => routes.discard()
+    rolledBack: () => {
+      routes.discard()
+      ids.discard()
+    }
   })
-  const envelopes = new EnvelopeTable.EnvelopeTable(database, crypto, routes)
+  const envelopes = new EnvelopeTable.EnvelopeTable(database, crypto, { routes, ids })
   const tags = TagTable.make(database)
   const sweep = new Sweep.Sweep(database, group, { routes, envelopes, tags })
   return RelayStore.of({
     ...makeReads(routes, envelopes),
     ...makeWrites(group, routes, envelopes, tags),
     sweep: sweep.run,
-    copy: makeCopy(group, routes, CopyTable.whenAsked(database, crypto, routes)),
+    copy: makeCopy(group, routes, CopyTable.whenAsked(database, crypto, { routes, ids })),
     totals: Effect.sync(() => routes.totals()),
     secret: makeSecret(database, group)
   })

@@ -12,6 +12,7 @@ import * as Proof from "@sotto/schema/Proof"
 import { type CopiedRow, type PositionRange, type RouteRecord, type RowSum, SPAN } from "@sotto/schema/Standby"
 import type { DatabaseSync } from "node:sqlite"
 import { bytes, fixed, integer, integerOr, type Row } from "../NodeSqlite.ts"
+import type { IdTable } from "./IdTable.ts"
 import { NEVER, type Route, type RouteTable } from "./RouteTable.ts"
 
 /** What a row costs beside its envelope. */
@@ -20,7 +21,7 @@ const ROW_BYTES = 96
 const BETWEEN = "gid = ?1 AND position BETWEEN ?2 AND ?3"
 const LIVE = `envelope INDEXED BY envelope_live WHERE bytes IS NOT NULL AND ${BETWEEN}`
 const GONE = `envelope INDEXED BY envelope_gone_at WHERE bytes IS NULL AND ${BETWEEN}`
-const COLUMNS = "n, position, id, lane, appended_millis, expires_millis, length(bytes) AS size"
+const COLUMNS = "n, gid, position, id, lane, appended_millis, expires_millis, length(bytes) AS size"
 
 const prepare = (database: DatabaseSync) => ({
   // The upper bits and the lower ones apart: each sum stays exact.
@@ -63,6 +64,7 @@ export const whenAsked = (...of: ConstructorParameters<typeof CopyTable>): () =>
 
 /** A row that is here: `size` is `undefined` without its envelope. */
 interface Here {
+  readonly row: Row
   readonly n: number
   readonly id: Uint8Array
   readonly size: number | undefined
@@ -70,6 +72,7 @@ interface Here {
 }
 
 const hereOf = (row: Row): Here => ({
+  row,
   n: integer(row, "n"),
   id: fixed(row, "id", 32),
   size: row["size"] === null ? undefined : integer(row, "size"),
@@ -84,11 +87,16 @@ export class CopyTable {
   readonly #sql: ReturnType<typeof prepare>
   readonly #crypto: Pick<Crypto["Service"], "sha256">
   readonly #routes: RouteTable
+  readonly #ids: IdTable
 
-  constructor(database: DatabaseSync, crypto: Pick<Crypto["Service"], "sha256">, routes: RouteTable) {
+  constructor(database: DatabaseSync, crypto: Pick<Crypto["Service"], "sha256">, tables: {
+    readonly routes: RouteTable
+    readonly ids: IdTable
+  }) {
     this.#sql = prepare(database)
     this.#crypto = crypto
-    this.#routes = routes
+    this.#routes = tables.routes
+    this.#ids = tables.ids
   }
 
   sum({ gid }: Route, { from, to }: PositionRange): RowSum {
@@ -201,7 +209,7 @@ export class CopyTable {
       this.#writeRow(route, here.get(row.position), row)
       here.delete(row.position)
     }
-    for (const forgotten of here.values()) this.#remove(route, forgotten)
+    this.#remove(route, Array.from(here.values()))
     if (page.record !== null) this.#writeRecord(route, page.record)
     else if (page.through > route.position) this.#sql.stage.run(route.gid)
   }
@@ -209,7 +217,7 @@ export class CopyTable {
   #writeRow(route: Route, before: Here | undefined, row: CopiedRow): void {
     if (row._tag === "Gone") {
       if (before === undefined) {
-        this.#sql.insert.run(route.gid, row.position, row.appendedMillis, null, new Uint8Array(8), row.id, null)
+        this.#insert(route, row, new Uint8Array(8), null, null)
       } else if (before.size !== undefined) {
         this.#sql.empty.run(before.n)
         route.kept--
@@ -222,18 +230,33 @@ export class CopyTable {
     if (before !== undefined) {
       if (before.expires !== (expiresMillis ?? NEVER)) this.#sql.expire.run(expiresMillis, before.n)
     } else if (row._tag === "Kept") {
-      const { appendedMillis, envelope, id, lane, position } = row
-      this.#sql.insert.run(route.gid, position, appendedMillis, expiresMillis, lane, id, envelope)
+      this.#insert(route, row, row.lane, expiresMillis, row.envelope)
       route.kept++
-      route.usedBytes += envelope.length
+      route.usedBytes += row.envelope.length
     }
   }
 
-  #remove(route: Route, { n, size }: Here): void {
-    this.#sql.remove.run(n)
-    if (size === undefined) return
-    route.kept--
-    route.usedBytes -= size
+  #insert(
+    { gid }: Route,
+    { appendedMillis, id, position }: Extract<CopiedRow, { readonly appendedMillis: number }>,
+    lane: Uint8Array,
+    expiresMillis: number | null,
+    envelope: Uint8Array | null
+  ): void {
+    const { lastInsertRowid } = this.#sql.insert.run(gid, position, appendedMillis, expiresMillis, lane, id, envelope)
+    this.#ids.add(gid, id, { n: Number(lastInsertRowid), position })
+  }
+
+  #remove(route: Route, rows: ReadonlyArray<Here>): void {
+    if (rows.length === 0) return
+    this.#ids.forget(rows.map(({ row }) => row))
+    for (const { n, size } of rows) {
+      this.#sql.remove.run(n)
+      if (size === undefined) continue
+      route.kept--
+      route.usedBytes -= size
+    }
+    this.#ids.forgotten()
   }
 
   #writeRecord(route: Route, record: RouteRecord): void {
@@ -261,9 +284,7 @@ export class CopyTable {
       this.#sql.unstage.run(gid)
       if (route === undefined) continue
       this.#routes.touch(route)
-      for (const each of this.#sql.rows.all(gid, route.position + 1, Number.MAX_SAFE_INTEGER)) {
-        this.#remove(route, hereOf(each))
-      }
+      this.#remove(route, this.#sql.rows.all(gid, route.position + 1, Number.MAX_SAFE_INTEGER).map(hereOf))
       if (route.position === 0) this.#routes.remove(route)
     }
   }

@@ -21,8 +21,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Scope from "effect/Scope"
+import { existsSync } from "node:fs"
 import * as http from "node:http"
+import * as path from "node:path"
 import * as NodeRelayStore from "./NodeRelayStore.ts"
+import * as NodeSqlite from "./NodeSqlite.ts"
 import * as NodeTransport from "./NodeTransport.ts"
 import * as WebSocketListener from "./WebSocketListener.ts"
 
@@ -77,6 +80,9 @@ export const start: (
   options: RelayServerOptions
 ) => Effect.Effect<Running, StartFailed, Crypto | Scope.Scope> = Effect.fn("RelayServer.start")(function*(options) {
   const { host = "127.0.0.1", port = 0, settings } = options
+  // Opening would make an empty one, and a standby is nothing without a backup.
+  const isEmpty = options.replicate !== undefined && !existsSync(path.join(options.directory, NodeSqlite.FILE))
+  if (isEmpty) return yield* new Standby.StandbyWithoutKey()
   const services = yield* Layer.build(
     Layer.merge(NodeRelayStore.layer({ directory: options.directory }), Hints.layerLocal)
   )

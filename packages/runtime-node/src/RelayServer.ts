@@ -80,18 +80,12 @@ export const start: (
   options: RelayServerOptions
 ) => Effect.Effect<Running, StartFailed, Crypto | Scope.Scope> = Effect.fn("RelayServer.start")(function*(options) {
   const { host = "127.0.0.1", port = 0, settings } = options
-  // Opening would make an empty one, and a standby is nothing without a backup.
-  const isEmpty = options.replicate !== undefined && !existsSync(path.join(options.directory, NodeSqlite.FILE))
-  if (isEmpty) return yield* new Standby.StandbyWithoutKey()
+  yield* checkBackup(options)
   const services = yield* Layer.build(
     Layer.merge(NodeRelayStore.layer({ directory: options.directory }), Hints.layerLocal)
   )
-  const { replicate } = options
   // Before the relay, which would draw a key where there is none.
-  const standby = replicate === undefined ? undefined : yield* Standby.make(replicate).pipe(
-    Effect.provideContext(services),
-    Effect.provide(NodeTransport.layer)
-  )
+  const standby = yield* standbyOf(options.replicate).pipe(Effect.provideContext(services))
   const relay = yield* Effect.provideContext(Relay.make(settings, { standby: standby !== undefined }), services)
   const { port: bound, url: found } = yield* WebSocketListener.start({
     host,
@@ -109,7 +103,7 @@ export const start: (
   const metricsUrl = options.metrics === undefined ? undefined : yield* serveMetrics(options.metrics)
   // Last acquired, first released: clients are told while their sockets are still open.
   yield* Effect.addFinalizer(() => relay.drain)
-  const following = standby === undefined ? undefined : yield* Effect.forkScoped(standby.run)
+  const following = yield* Effect.forkScoped(standby?.run ?? Effect.never)
   const url = options.publicUrl ?? found
   yield* Effect.logInfo("relay listens", { port: bound })
   return {
@@ -119,9 +113,22 @@ export const start: (
     metricsUrl,
     relay,
     standby: standby?.status,
-    ended: following === undefined ? Effect.never : Fiber.join(following)
+    ended: Fiber.join(following)
   }
 })
+
+/** Opening would make an empty data file, and a standby is nothing without a backup. */
+const checkBackup = ({ directory, replicate }: RelayServerOptions): Effect.Effect<void, Standby.StandbyWithoutKey> =>
+  Effect.suspend(() =>
+    replicate === undefined || existsSync(path.join(directory, NodeSqlite.FILE))
+      ? Effect.void
+      : Effect.fail(new Standby.StandbyWithoutKey())
+  )
+
+const standbyOf = (replicate: RelayAddress | undefined) =>
+  replicate === undefined
+    ? Effect.succeed(undefined)
+    : Effect.provide(Standby.make(replicate), NodeTransport.layer)
 
 /** Public and empty: that the process answers and takes devices, or why not; nothing about what it holds. */
 const answerHealth = Effect.fnUntraced(function*(

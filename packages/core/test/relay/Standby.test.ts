@@ -362,8 +362,8 @@ const history = Effect.fnUntraced(function*(
       seen.epochs++
     } else if (kind === 7) {
       // In the middle of whatever is on its way.
-      for (let i = 0; i < n * 3; i++) yield* Effect.yieldNow
-      seen.midway += (yield* positionAt(second, route)) < state.position ? 1 : 0
+      yield* Effect.forEach(Array.from({ length: n * 3 }), () => Effect.yieldNow, { discard: true })
+      seen.midway += Math.sign(state.position - (yield* positionAt(second, route)))
       yield* wire.cut
       seen.cuts++
     } else yield* pass(n * 500)

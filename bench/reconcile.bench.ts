@@ -201,18 +201,26 @@ const prepare = (): { readonly pair: Pair; readonly set: SetFigures } => {
     for (const id of some) ReconcileSet.remove(now.result, id)
   })
   for (const id of some) ReconcileSet.insert(now.result, id)
-  const snapshot = time(() => Snapshot.encode(now.result, 0))
-  const opened = time(() => Result.getOrThrow(Snapshot.decode(snapshot.result, options)))
+  const snapshot = time(() => ({
+    state: Snapshot.state(now.result, 0),
+    pages: Array.from({ length: Snapshot.pagesOf(now.result) }, (_, page) => Snapshot.page(now.result, page))
+  }))
+  const opened = time(() => {
+    const opening = Result.getOrThrow(Snapshot.begin(snapshot.result.state, options))
+    for (const page of snapshot.result.pages) Snapshot.take(opening, page)
+    return Result.getOrThrow(Snapshot.finish(opening))
+  })
   const set = {
     insertMicros: now.millis * 1000 / COUNT,
     insertMicrosWithoutRoot: later.millis * 1000 / COUNT,
     removeMicros: removed.millis * 1000 / some.length,
     setMegabytes,
-    snapshotMegabytes: snapshot.result.length / 1e6,
+    snapshotMegabytes: [snapshot.result.state, ...snapshot.result.pages].reduce((sum, { length }) => sum + length, 0) /
+      1e6,
     snapshotMillis: snapshot.millis,
     openMillis: opened.millis
   }
-  return { pair: { a: now.result, b: opened.result.set }, set }
+  return { pair: { a: now.result, b: opened.result }, set }
 }
 
 const show = (set: SetFigures, figures: ReadonlyArray<Figure>): string => {

@@ -27,6 +27,7 @@ import { Keystore, type KeystoreFailed } from "./Keystore.ts"
 import * as Crew from "./log/Crew.ts"
 import type { Cursor, Ordinal } from "./log/Cursor.ts"
 import type { RelayMisbehaved } from "./log/Evidence.ts"
+import * as IdSet from "./log/IdSet.ts"
 import * as Journal from "./log/Journal.ts"
 import * as Misconduct from "./log/Misconduct.ts"
 import * as Outbox from "./log/Outbox.ts"
@@ -146,7 +147,7 @@ export const make: (
     keystore: yield* Keystore,
     quorum: options?.quorum ?? 1
   })
-  yield* Effect.addFinalizer(() => journal.close)
+  yield* Effect.addFinalizer(() => Effect.andThen(journal.close, IdSet.saveQuietly(journal)))
   const outbox = yield* Outbox.make(journal)
   const crew = yield* Crew.make(journal)
   yield* crew.start
@@ -172,7 +173,7 @@ export const make: (
     evidence: Misconduct.readAll(journal.store),
     state: Effect.sync(() => journal.books().state),
     devices: Effect.sync(() => devicesOf(journal)),
-    addMember: outbox.pushMember,
+    addMember: (op) => Effect.tap(outbox.pushMember(op), () => crew.lookAgain),
     relays: crew.relays,
     peers: Peers.make(journal, crew.tell),
     pause: crew.pause,

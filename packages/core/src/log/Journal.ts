@@ -25,6 +25,7 @@ import * as Coverage from "./Coverage.ts"
 import type { Ordinal } from "./Cursor.ts"
 import * as Directory from "./Directory.ts"
 import { IdSet } from "./IdSet.ts"
+import * as IdSnapshot from "./IdSnapshot.ts"
 import * as Ledger from "./Ledger.ts"
 import type { Reason } from "./Quarantine.ts"
 import type { Quorum } from "./Quorum.ts"
@@ -102,6 +103,8 @@ export interface Options {
   readonly identity: DeviceIdentity
   /** 1 unless given. */
   readonly quorum?: Quorum
+  /** How many ids are worth a snapshot; a few thousand unless given. */
+  readonly savedIdsMin?: number
 }
 
 /** Opens the books of a directory that has a space. */
@@ -117,7 +120,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   const reload = Effect.gen(function*() {
     loaded = yield* load(options)
     stale = false
-    journal.ids.drop()
+    journal.ids.drop(loaded.ids)
     receipts.inUse(numbersOf(loaded.books))
     journal.withdrawals.tell("unknown")
   })
@@ -128,11 +131,13 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   const commit = <A>(change: Change<A>): Effect.Effect<A, StoreFailed> =>
     Effect.gen(function*() {
       stale = true
-      if (change.writes.length > 0) yield* store.commit(change.writes)
+      const changes = journal.ids.changesIn(change.writes)
+      const row = journal.ids.rowFor(changes)
+      if (change.writes.length > 0) yield* store.commit(row === undefined ? change.writes : [...change.writes, row])
       stale = false
       const before = loaded.books
       loaded = { ...loaded, books: change.books }
-      journal.ids.follow(change.writes)
+      journal.ids.follow(changes, row)
       if (relaysDiffer(before, change.books)) {
         const numbers = numbersOf(change.books)
         loaded.coverage.keep(numbers)
@@ -152,7 +157,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     identity,
     quorum,
     changed,
-    ids: new IdSet(),
+    ids: new IdSet(loaded.ids, options.savedIdsMin),
     withdrawals: Withdrawals.make(),
     undecided: Undecided.make(changed),
     books: () => loaded.books,
@@ -244,6 +249,7 @@ const damaged = (detail: string) => new StoreFailed({ reason: "corrupt", operati
 
 interface Loaded {
   readonly books: Books
+  readonly ids: IdSnapshot.Saved
   readonly coverage: Coverage.Coverage
 }
 
@@ -283,7 +289,7 @@ const load = Effect.fnUntraced(function*(options: Options) {
     deferred,
     refused: oldestFirst.map(({ id }) => id)
   }
-  const loaded: Loaded = { books, coverage: Coverage.make(unsent) }
+  const loaded: Loaded = { books, ids: yield* IdSnapshot.look(store), coverage: Coverage.make(unsent) }
   return loaded
 })
 

@@ -47,7 +47,10 @@ const TABLE = {
   deferred: 14,
   evidence: 15,
   witness: 16,
-  withdrawn: 17
+  withdrawn: 17,
+  idState: 18,
+  idPart: 19,
+  idChange: 20
 } as const
 
 /** The version of this layout; another one is refused, not guessed at. */
@@ -146,6 +149,23 @@ const AsideRow = Schema.Struct({
 })
 export type AsideRow = typeof AsideRow.Type
 
+/** Which of the two sets of ids. */
+export type IdSetName = "kept" | "refused"
+
+/** The snapshot of the sets of ids: that of a process which built them, and how far it goes. */
+const IdStateRow = Schema.Struct({
+  /** Under which its parts are kept. */
+  generation: uint(0xffff_ffff),
+  /** The last change that is in it. */
+  through: uint(),
+  /** Ids in it. */
+  ids: uint(),
+  /** How many parts the state of each set has. */
+  kept: uint(0xffff_ffff),
+  refused: uint(0xffff_ffff)
+})
+export type IdStateRow = typeof IdStateRow.Type
+
 // -- tables ------------------------------------------------------------------------------------------------------------
 
 type StoreService = Store["Service"]
@@ -174,6 +194,7 @@ export interface Table<in out K, in out A> {
   readonly look: (store: StoreService, range: {
     readonly after?: Uint8Array
     readonly limit: number
+    readonly reverse?: boolean
   }) => Effect.Effect<ReadonlyArray<Found<K, A>>, StoreFailed>
 }
 
@@ -239,9 +260,10 @@ const makeTable = <K, A>(options: {
       }
       return Effect.flatMap(store.scan(range), decodePairs)
     },
-    look: (store, { after, limit }) => {
+    look: (store, { after, limit, reverse = false }) => {
       const from = after === undefined ? prefix : Bytes.concat(after, Uint8Array.of(0))
-      return Effect.map(store.scan({ from, to: afterPrefix(prefix), limit }), (pairs) => pairs.map(decodePair))
+      const range = { from, to: afterPrefix(prefix), limit, reverse }
+      return Effect.map(store.scan(range), (pairs) => pairs.map(decodePair))
     }
   }
 }
@@ -379,3 +401,49 @@ export const withdrawn = makeTable({
   codec: Codec.make(EntryRow, "EntryRow"),
   ...byOrdinal
 })
+
+// -- the sets of ids, saved (`IdSnapshot`) -----------------------------------------------------------------------------
+
+/** A part of a snapshot: a page of ids, or a piece of the state. */
+export interface IdPartKey {
+  readonly generation: number
+  readonly set: IdSetName
+  readonly part: "page" | "state"
+  readonly number: number
+}
+
+export const idState = makeTable({
+  name: "idState",
+  table: TABLE.idState,
+  codec: Codec.make(IdStateRow, "IdStateRow"),
+  ...single
+})
+export const idPart = makeTable({
+  name: "idPart",
+  table: TABLE.idPart,
+  codec: blobCodec,
+  encodeKey: ({ generation, number, part, set }: IdPartKey) =>
+    Bytes.concat(
+      Bytes.u32(generation),
+      Uint8Array.of(set === "kept" ? 0 : 1, part === "page" ? 0 : 1),
+      Bytes.u32(number)
+    ),
+  decodeKey: (bytes): IdPartKey => ({
+    generation: uintAt(bytes, 0, 4),
+    set: bytes[4] === 0 ? "kept" : "refused",
+    part: bytes[5] === 0 ? "page" : "state",
+    number: uintAt(bytes, 6, 4)
+  })
+})
+/** The generation in the key of a part. */
+export const generationAt = (at: Uint8Array): number => uintAt(at, 1, 4)
+/** What a commit changed in the sets after the snapshot, by a number that grows. */
+export const idChange = makeTable({
+  name: "idChange",
+  table: TABLE.idChange,
+  codec: blobCodec,
+  encodeKey: Bytes.u64,
+  decodeKey: (bytes) => uintAt(bytes, 0, 8)
+})
+/** The number in the key of a change. */
+export const changeAt = (at: Uint8Array): number => uintAt(at, 1, 8)

@@ -48,6 +48,7 @@ import type { Connection, ConnectionClosed } from "../Transport.ts"
 import * as Conversation from "./Conversation.ts"
 import { Ordinal } from "./Cursor.ts"
 import * as Giving from "./Giving.ts"
+import * as IdSet from "./IdSet.ts"
 import * as Inbox from "./Inbox.ts"
 import type { Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
@@ -360,7 +361,7 @@ const COMPARISONS_MAX = 5
 /** Compares; again, when that failed through nobody's fault. */
 const compare = (live: Live, left = COMPARISONS_MAX): Effect.Effect<Conversation.Compared, PeerEnded> =>
   Effect.catchTag(
-    Conversation.run(live.journal, peerOf(live), "device"),
+    Effect.tap(Conversation.run(live.journal, peerOf(live), "device"), () => IdSet.saveQuietly(live.journal)),
     "ReconcileFailed",
     (error) =>
       error.isMisconduct || left === 1

@@ -39,6 +39,7 @@ import type { ConnectionClosed, Transport } from "../Transport.ts"
 import * as Attach from "./Attach.ts"
 import * as Comparing from "./Comparing.ts"
 import type { RelayMisbehaved } from "./Evidence.ts"
+import * as IdSet from "./IdSet.ts"
 import * as Inbox from "./Inbox.ts"
 import type { Book, Journal } from "./Journal.ts"
 import * as Pump from "./Pump.ts"
@@ -335,6 +336,7 @@ const follow = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, 
   yield* checkCaughtUp(live, head)
   yield* Signal.until(live.changed, () => live.caughtUp ? true : undefined)
   for (let count = 0;; count++) {
+    yield* IdSet.saveQuietly(journal)
     const asked = Signal.until(live.changed, () => live.asking.length > 0 ? true : undefined)
     yield* Effect.timeoutOption(asked, yield* Comparing.pauseMillis(count))
     if (writable || live.asking.length > 0) yield* compare(live)

@@ -11,9 +11,10 @@
 import * as ShortId from "./ShortId.ts"
 
 /** A row: high and low word of the short id, then the id's eight words. */
-const ROW_WORDS = 2 + ShortId.ID_WORDS
+export const ROW_WORDS = 2 + ShortId.ID_WORDS
 const PAGE_BITS = 10
-const PAGE_ROWS = 1 << PAGE_BITS
+/** Rows of one page. */
+export const PAGE_ROWS = 1 << PAGE_BITS
 const SLOTS_MIN_BITS = 6
 
 /** A slot holds row + 1 in its low bits (0: empty), and above them five bits of the short id, which spare most looks at rows. */
@@ -159,10 +160,9 @@ const grow = (index: IdIndex): void => {
   for (const entry of before) if (entry > 0) place(index, entry, highOf(index, rowAt(entry)))
 }
 
-/** Adds an id that is not there, and answers its row. */
-export const add = (index: IdIndex, high: number, low: number, words: Uint32Array, at = 0): number => {
+/** Writes a new row, to which nothing points yet. */
+const append = (index: IdIndex, high: number, low: number, words: Uint32Array, at: number): number => {
   if (index.rows > ROWS_MAX) throw new RangeError(`a set holds at most ${ROWS_MAX} ids`)
-  if (index.count + 1 > 0.75 * index.slots.length) grow(index)
   const row = index.rows++
   if (row >>> PAGE_BITS >= index.pages.length) index.pages.push(new Uint32Array(PAGE_ROWS * ROW_WORDS))
   const page = pageOf(index, row)
@@ -170,6 +170,13 @@ export const add = (index: IdIndex, high: number, low: number, words: Uint32Arra
   page[start] = high
   page[start + 1] = low
   for (let i = 0; i < ShortId.ID_WORDS; i++) page[start + 2 + i] = words[at + i] ?? 0
+  return row
+}
+
+/** Adds an id that is not there, and answers its row. */
+export const add = (index: IdIndex, high: number, low: number, words: Uint32Array, at = 0): number => {
+  if (index.count + 1 > 0.75 * index.slots.length) grow(index)
+  const row = append(index, high, low, words, at)
   place(index, entryOf(row, low), high)
   index.count++
   return row
@@ -178,6 +185,29 @@ export const add = (index: IdIndex, high: number, low: number, words: Uint32Arra
 /** Adds the row that `words` hold from `at` on: short id, then id. */
 export const restore = (index: IdIndex, words: Uint32Array, at: number): number =>
   add(index, words[at] ?? 0, words[at + 1] ?? 0, words, at + 2)
+
+/** Adds such a row as that of a removed id. */
+export const restoreGap = (index: IdIndex, words: Uint32Array, at: number): number =>
+  append(index, words[at] ?? 0, words[at + 1] ?? 0, words, at + 2)
+
+/** The rows of a page that are in use, one after the other: short id, then id. Not a copy. */
+export const wordsOfPage = (index: IdIndex, page: number): Uint32Array => {
+  const rows = Math.min(PAGE_ROWS, index.rows - page * PAGE_ROWS)
+  return pageOf(index, page * PAGE_ROWS).subarray(0, Math.max(0, rows) * ROW_WORDS)
+}
+
+/** The rows of removed ids, ascending. */
+export const gapsOf = (index: IdIndex): Uint32Array => {
+  const gaps = new Uint32Array(index.rows - index.count)
+  if (gaps.length === 0) return gaps
+  const isThere = new Uint8Array(index.rows)
+  forEach(index, (row) => {
+    isThere[row] = 1
+  })
+  let found = 0
+  for (let row = 0; row < index.rows; row++) if (isThere[row] === 0) gaps[found++] = row
+  return gaps
+}
 
 /** Takes an id out and answers the row that it had, or −1. */
 export const remove = (index: IdIndex, high: number, low: number, words: Uint32Array): number => {

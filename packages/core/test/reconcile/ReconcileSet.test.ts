@@ -1,44 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Bytes from "@sotto/schema/Bytes"
 import { Limit } from "@sotto/schema/Limit"
-import * as Result from "effect/Result"
 import * as fc from "fast-check"
 import * as IdIndex from "../../src/reconcile/IdIndex.ts"
 import * as Ordered from "../../src/reconcile/Ordered.ts"
 import * as ReconcileSet from "../../src/reconcile/ReconcileSet.ts"
 import * as ShortId from "../../src/reconcile/ShortId.ts"
 import * as Sketch from "../../src/reconcile/Sketch.ts"
-import * as Snapshot from "../../src/reconcile/Snapshot.ts"
 import * as Union from "../../src/reconcile/Union.ts"
-import { find, hexes, idsFrom, key, pairOf, setOf } from "./kit.ts"
-
-/** What must be equal when sets are. */
-const stateOf = (replica: ReconcileSet.Replica) => ({
-  root: Bytes.toHex(ReconcileSet.rootOf(replica)),
-  counters: replica.sketch.counters,
-  cells: replica.sketch.cells,
-  tree: replica.sketch.tree,
-  count: replica.sketch.count
-})
-
-/** Insertions and removals among 40 ids. */
-const changes = fc.array(fc.tuple(fc.nat(39), fc.boolean()), { maxLength: 200 })
-const pool = idsFrom(1, 40)
-const poolId = (i: number): Uint8Array => pool[i] ?? new Uint8Array(32)
-
-const apply = (
-  set: ReconcileSet.ReconcileSet,
-  list: ReadonlyArray<readonly [number, boolean]>,
-  model = new Set<number>()
-) => {
-  for (const [i, isInsert] of list) {
-    const expected = isInsert ? !model.has(i) : model.has(i)
-    assert.strictEqual((isInsert ? ReconcileSet.insert : ReconcileSet.remove)(set, poolId(i)), expected)
-    if (isInsert) model.add(i)
-    else model.delete(i)
-  }
-  return model
-}
+import { apply, changes, hexes, idsFrom, pool, poolId, setOf, stateOf } from "./kit.ts"
 
 describe("ReconcileSet", () => {
   it("is what its members are, whatever came and went, in any order", () => {
@@ -216,58 +186,5 @@ describe("Union", () => {
     assert.throws(() => Union.make([a, setOf([], { key: new Uint8Array(16) })]), RangeError)
     assert.throws(() => Union.make([a, setOf([], { keyEpoch: 2 })]), RangeError)
     assert.throws(() => Union.make([]), RangeError)
-  })
-})
-
-describe("Snapshot", () => {
-  const decode = (bytes: Uint8Array) => Snapshot.decode(bytes, { key, keyEpoch: 1 })
-
-  it("and the rows after it give the set", () => {
-    fc.assert(
-      fc.property(changes, changes, fc.nat(), (before, after, position) => {
-        const set = setOf([])
-        const model = apply(set, before)
-        const opened = Result.getOrThrow(decode(Snapshot.encode(set, position)))
-        assert.strictEqual(opened.position, position)
-        apply(set, after, new Set(model))
-        apply(opened.set, after, new Set(model))
-        assert.deepStrictEqual(stateOf(opened.set), stateOf(set))
-        assert.deepStrictEqual([...ReconcileSet.ids(opened.set)], [...ReconcileSet.ids(set)])
-        assert.strictEqual(opened.set.removed, set.removed)
-      }),
-      { numRuns: 60 }
-    )
-  })
-
-  it("keeps a large set, and works where the bytes do not begin at a word", () => {
-    const { a, b } = pairOf(10, 6000, 40)
-    const bytes = Snapshot.encode(a, 2 ** 40)
-    const shifted = new Uint8Array(bytes.length + 1)
-    shifted.set(bytes, 1)
-    const opened = Result.getOrThrow(decode(shifted.subarray(1)))
-    assert.strictEqual(opened.position, 2 ** 40)
-    assert.deepStrictEqual(stateOf(opened.set), stateOf(a))
-    assert.deepStrictEqual(find(opened.set, b), find(a, b))
-  })
-
-  it("is refused when it is damaged, cut, of another key or of another kind", () => {
-    const bytes = Snapshot.encode(setOf(pool), 9)
-    const reason = (changed: Uint8Array, options = { key, keyEpoch: 1 }) => {
-      const result = Snapshot.decode(changed, options)
-      return Result.isFailure(result) ? result.failure.reason : "taken"
-    }
-    assert.strictEqual(reason(bytes), "taken")
-    for (let at = 0; at < bytes.length; at += 97) {
-      const changed = bytes.slice()
-      changed[at] = (changed[at] ?? 0) ^ 1
-      assert.notStrictEqual(reason(changed), "taken", `byte ${at}`)
-    }
-    for (const length of [0, 3, 12, 47, 48, bytes.length - 40, bytes.length - 1]) {
-      assert.notStrictEqual(reason(bytes.slice(0, length)), "taken", `length ${length}`)
-    }
-    assert.strictEqual(reason(bytes, { key: key.map((byte) => byte ^ 1), keyEpoch: 1 }), "other-key")
-    assert.strictEqual(reason(bytes, { key, keyEpoch: 2 }), "other-key")
-    const refused = Snapshot.decode(new Uint8Array(0), { key, keyEpoch: 1 })
-    assert.include(Result.isFailure(refused) ? refused.failure.message : "", "Nothing is lost")
   })
 })

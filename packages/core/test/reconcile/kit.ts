@@ -1,6 +1,8 @@
 /** Sets from seeds, and conversations between two of them, counted. */
+import { assert } from "@effect/vitest"
 import * as Bytes from "@sotto/schema/Bytes"
 import * as Result from "effect/Result"
+import * as fc from "fast-check"
 import type * as Checkpoint from "../../src/reconcile/Checkpoint.ts"
 import * as Initiator from "../../src/reconcile/Initiator.ts"
 import type { Reason, ReconcileFailed } from "../../src/reconcile/ReconcileFailed.ts"
@@ -161,4 +163,33 @@ export const find = (a: ReconcileSet.ReconcileSet, b: ReconcileSet.ReconcileSet,
   if (step._tag === "Failed") throw step.error
   if (step._tag === "Agreed") return { push: [], need: [] }
   return { push: hexes(step.push), need: hexes(line.send(step.message)) }
+}
+
+/** What must be equal when sets are. */
+export const stateOf = (replica: ReconcileSet.Replica) => ({
+  root: Bytes.toHex(ReconcileSet.rootOf(replica)),
+  counters: replica.sketch.counters,
+  cells: replica.sketch.cells,
+  tree: replica.sketch.tree,
+  count: replica.sketch.count
+})
+
+/** Insertions and removals among 40 ids. */
+export const changes = fc.array(fc.tuple(fc.nat(39), fc.boolean()), { maxLength: 200 })
+export const pool = idsFrom(1, 40)
+export const poolId = (i: number): Uint8Array => pool[i] ?? new Uint8Array(32)
+
+/** Applies changes to a set, and to a model of it. */
+export const apply = (
+  set: ReconcileSet.ReconcileSet,
+  list: ReadonlyArray<readonly [number, boolean]>,
+  model = new Set<number>()
+) => {
+  for (const [i, isInsert] of list) {
+    const expected = isInsert ? !model.has(i) : model.has(i)
+    assert.strictEqual((isInsert ? ReconcileSet.insert : ReconcileSet.remove)(set, poolId(i)), expected)
+    if (isInsert) model.add(i)
+    else model.delete(i)
+  }
+  return model
 }

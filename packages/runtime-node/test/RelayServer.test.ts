@@ -123,7 +123,7 @@ describe("RelayServer", () => {
             assert.strictEqual(none._tag, "StandbyWithoutKey")
             const source = new DatabaseSync(join(directory, "sotto.db"), { readOnly: true })
             assert.isFalse(existsSync(copy))
-            mkdirSync(copy, { mode: 0o700 })
+            mkdirSync(copy, { mode: 0o700, recursive: true })
             source.exec(`VACUUM INTO '${join(copy, "sotto.db")}'`)
             source.close()
             chmodSync(join(copy, "sotto.db"), 0o600)

@@ -36,41 +36,35 @@ export const copyRoute = Effect.fnUntraced(function*(copying: Copying, { route, 
   if (rows && position > 0) yield* compare(copying, route, position)
 })
 
-const unlessUnknown = <A, E>(read: Effect.Effect<A, E>) =>
-  Effect.catchIf(
-    read,
-    (error): error is Extract<E, { readonly _tag: "UnknownRoute" }> => isUnknown(error),
-    () => Effect.void
-  )
-
-const isUnknown = (error: unknown): boolean =>
-  typeof error === "object" && error !== null && "_tag" in error && error._tag === "UnknownRoute"
+const none = () => Effect.succeed(undefined)
 
 /** The standby's own rows from there on, without envelopes; `undefined` for a route that it does not have. */
 const own = (copying: Copying, route: RouteId, from: Position) =>
-  unlessUnknown(copying.store.copy.rows({ route, from, has: () => true, bytesMax: Infinity, staged: true }))
+  copying.store.copy.rows({ route, from, has: () => true, bytesMax: Infinity, staged: true }).pipe(
+    Effect.catchTag("UnknownRoute", none)
+  )
 
 const copyEnd = Effect.fnUntraced(function*(copying: Copying, route: RouteId) {
-  const state = yield* unlessUnknown(copying.store.route(route))
+  const state = yield* Effect.catchTag(copying.store.route(route), "UnknownRoute", none)
   let from = Position.make((state?.position ?? 0) + 1)
   for (;;) {
     const mine = yield* own(copying, route, from)
     const page = yield* fetch(copying, route, from, mine)
-    const same = page.rows.length === 0 && page.record !== null && sameRecord(mine?.record, page.record)
+    const same = page.rows.length === 0 && page.record !== null && sameRecord(mine?.record ?? null, page.record)
     if (!same) yield* copying.store.copy.apply({ route, from, page })
     if (page.record !== null) return page.position
     from = Position.make(page.through + 1)
   }
 })
 
-const sameRecord = (mine: RouteRecord | null | undefined, theirs: RouteRecord): boolean =>
-  mine !== null && mine !== undefined && Bytes.equals(recordCodec.encode(mine), recordCodec.encode(theirs))
+const sameRecord = (mine: RouteRecord | null, theirs: RouteRecord): boolean =>
+  mine !== null && Bytes.equals(recordCodec.encode(mine), recordCodec.encode(theirs))
 
 const fetch = Effect.fnUntraced(function*(
   { line }: Copying,
   route: RouteId,
   from: Position,
-  mine: CopyPage | undefined | void
+  mine: CopyPage | undefined
 ) {
   const have = new Uint8Array(SPAN / 8)
   for (const { _tag, position } of mine?.rows ?? []) {

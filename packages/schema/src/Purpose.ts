@@ -42,6 +42,7 @@ export const Purpose = {
   signAttach: "sign/attach",
   signOpen: "sign/open",
   signEpoch: "sign/epoch",
+  signStandby: "sign/standby",
   signJoin: "sign/join",
   signWelcome: "sign/welcome",
   signJoined: "sign/joined",

@@ -218,10 +218,14 @@ type ByType = { readonly [E in Event as E["type"]]: E }
 type EventOf<T extends keyof ByType = keyof ByType> = { [P in T]: ByType[P] & { readonly type: P } }[T]
 
 const TEXT: { readonly [T in keyof ByType]: (event: EventOf<T>, style: Style) => string } = {
-  listening: ({ address, data, metrics }, style) =>
+  listening: ({ address, data, metrics, replicates, url }, style) =>
     [
-      "The relay is ready. Give your devices this address:",
-      `  ${paint(style, "bold", address)}`,
+      ...replicates === null
+        ? ["The relay is ready. Give your devices this address:", `  ${paint(style, "bold", address)}`]
+        : [
+          `This is a standby of the relay at ${paint(style, "bold", replicates)}; it serves no devices.`,
+          `Health at ${url.replace(/^ws/, "http")}health`
+        ],
       `Data in ${data}${metrics === null ? "" : `, metrics at ${metrics}`}. Ctrl+C stops it.`
     ].join("\n"),
   stopped: ({ what }) => `The ${what} has stopped. All that it acknowledged is on disk.`,

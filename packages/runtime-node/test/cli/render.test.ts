@@ -78,6 +78,15 @@ describe("text", () => {
     assert.include(toText({ type: "removed", relay, left: 1 }, plain), "1 relay left")
   })
 
+  it("says what a relay is there for", () => {
+    const event = { type: "listening", address: "ws://a/#rly_a", data: "/d", metrics: null, url: "ws://a/" } as const
+    assert.include(toText({ ...event, replicates: null }, plain), "Give your devices this address:\n  ws://a/#rly_a")
+    const standby = toText({ ...event, replicates: "ws://b/" }, plain)
+    assert.include(standby, "standby of the relay at ws://b/")
+    assert.include(standby, "http://a/health")
+    assert.notInclude(standby, "rly_a")
+  })
+
   it("says what verify looked at, and what is wrong", () => {
     const verified = {
       type: "verified",

@@ -174,11 +174,7 @@ export const make: (
     evidence: Misconduct.readAll(journal.store),
     state: Effect.sync(() => journal.books().state),
     devices: Effect.sync(() => devicesOf(journal)),
-    addMember: (op) =>
-      Inbox.telling(outbox.pushMember(op), crew.tell).pipe(
-        Effect.map(({ receipt }) => receipt),
-        Effect.tap(() => crew.lookAgain)
-      ),
+    addMember: (op) => Effect.map(Inbox.telling(outbox.pushMember(op), crew.tell), ({ receipt }) => receipt),
     relays: crew.relays,
     peers: Peers.make(journal, crew.tell),
     pause: crew.pause,

@@ -67,8 +67,6 @@ export const judge = Effect.fnUntraced(function*(
   const forgotten = yield* stored(journal, books, ({ held, reason }) => !held && reason !== "epoch-unknown")
   let fresh: ReadonlyArray<Candidate> = [...forgotten, ...candidates]
   let again = everything
-  // What this device itself wrote about members cuts as well.
-  if (everything) yield* hearing.cut()
   while (true) {
     const context = { crypto: journal.crypto, state: hearing.known.state, nowMillis, truncated }
     const from = hearing.accepted.length

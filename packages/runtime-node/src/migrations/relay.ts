@@ -81,9 +81,13 @@ const INIT = [
   `CREATE TABLE secret (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT`
 ]
 
-const init = Effect.flatMap(
-  SqlClient,
-  (sql) => Effect.forEach(INIT, (statement) => sql.unsafe(statement), { discard: true })
-)
+/** At a standby: routes with rows beyond their end. */
+const STAGED = [`CREATE TABLE staged (gid INTEGER PRIMARY KEY) STRICT`]
 
-export const MIGRATIONS = { "0001_init": init }
+const run = (statements: ReadonlyArray<string>) =>
+  Effect.flatMap(
+    SqlClient,
+    (sql) => Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
+  )
+
+export const MIGRATIONS = { "0001_init": run(INIT), "0002_staged": run(STAGED) }

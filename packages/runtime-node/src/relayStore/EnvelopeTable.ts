@@ -189,7 +189,7 @@ export class EnvelopeTable {
 
   /** Answers how many of the ids were there. */
   prune(route: Route, ids: ReadonlyArray<EnvelopeId>, nowMillis: number, expiresMillis: number): number {
-    this.#routes.touch(route)
+    this.#routes.reshape(route)
     const seen = new Set<number>()
     for (const id of ids) {
       const n = this.#ids.find(route.gid, id)?.n
@@ -226,11 +226,19 @@ export class EnvelopeTable {
     this.#ids.forget(rows)
     for (const row of rows) this.#sql.forget.run(integer(row, "n"))
     this.#ids.forgotten()
+    if (this.#routes.isWatched) this.#tellForgotten(rows)
     return rows.length
   }
 
+  #tellForgotten(rows: ReadonlyArray<Row>): void {
+    for (const gid of new Set(rows.map((row) => integer(row, "gid")))) {
+      const route = this.#routes.findByNumber(gid)
+      if (route !== undefined) this.#routes.reshape(route)
+    }
+  }
+
   #deleteAll(route: Route, rows: ReadonlyArray<Row>): number {
-    this.#routes.touch(route)
+    this.#routes.reshape(route)
     for (const row of rows) this.#delete(route, row)
     if (rows.length > 0) this.#raiseLowest(route)
     return rows.length

@@ -10,6 +10,7 @@
  * Its schema goes through `effect/sql`, as all of a device's store does.
  */
 import { Crypto } from "@sotto/core/Crypto"
+import type { RelayCopy } from "@sotto/core/relay/RelayCopy"
 import { RelayStore, type RelayStoreFailed } from "@sotto/core/relay/RelayStore"
 import * as Bytes from "@sotto/schema/Bytes"
 import { Position, type RouteId } from "@sotto/schema/Id"
@@ -22,8 +23,10 @@ import type * as Scope from "effect/Scope"
 import type { DatabaseSync } from "node:sqlite"
 import { APPLICATION_ID, MIGRATIONS } from "./migrations/relay.ts"
 import * as NodeSqlite from "./NodeSqlite.ts"
+import * as CopyTable from "./relayStore/CopyTable.ts"
 import * as EnvelopeTable from "./relayStore/EnvelopeTable.ts"
 import * as GroupCommit from "./relayStore/GroupCommit.ts"
+import * as IdTable from "./relayStore/IdTable.ts"
 import * as RouteTable from "./relayStore/RouteTable.ts"
 import * as Sweep from "./relayStore/Sweep.ts"
 import * as TagTable from "./relayStore/TagTable.ts"
@@ -52,22 +55,32 @@ export const make = Effect.fn("NodeRelayStore.make")(function*(
     GroupCommit.failed
   )
   const { database } = sqlite
-  const routes = yield* Effect.mapError(
-    NodeSqlite.attempt("open", () => new RouteTable.RouteTable(database)),
+  const { ids, routes } = yield* Effect.mapError(
+    NodeSqlite.attempt("open", () => ({
+      routes: new RouteTable.RouteTable(database),
+      ids: new IdTable.IdTable(database)
+    })),
     GroupCommit.failed
   )
   const group = yield* GroupCommit.make(sqlite, {
-    beforeCommit: () => routes.save(),
+    beforeCommit: () => {
+      routes.save()
+      ids.save()
+    },
     committed: () => routes.settle(),
-    rolledBack: () => routes.discard()
+    rolledBack: () => {
+      routes.discard()
+      ids.discard()
+    }
   })
-  const envelopes = new EnvelopeTable.EnvelopeTable(database, crypto, routes)
+  const envelopes = new EnvelopeTable.EnvelopeTable(database, crypto, { routes, ids })
   const tags = TagTable.make(database)
   const sweep = new Sweep.Sweep(database, group, { routes, envelopes, tags })
   return RelayStore.of({
     ...makeReads(routes, envelopes),
     ...makeWrites(group, routes, envelopes, tags),
     sweep: sweep.run,
+    copy: makeCopy(group, routes, CopyTable.whenAsked(database, crypto, { routes, ids })),
     totals: Effect.sync(() => routes.totals()),
     secret: makeSecret(database, group)
   })
@@ -139,6 +152,7 @@ const makeWrites = (
       }),
     ack: ({ nowMillis, position, route: id, tag }) =>
       writeTo("ack", id, 0, (route) => {
+        if (routes.isWatched) routes.touch(route)
         const mark = Position.make(tags.raise(route, tag, position, nowMillis))
         return Result.succeed(() => mark)
       }),
@@ -147,6 +161,46 @@ const makeWrites = (
         const found = envelopes.prune(route, ids, nowMillis, expiresMillis)
         return Result.succeed(() => found)
       })
+  }
+}
+
+const makeCopy = (
+  group: GroupCommit.GroupCommit,
+  routes: RouteTable.RouteTable,
+  table: () => CopyTable.CopyTable
+): RelayCopy => {
+  const attempt = <A>(operation: string, read: () => A) =>
+    Effect.mapError(NodeSqlite.attempt(operation, read), GroupCommit.failed)
+  const readFrom = <A>(operation: string, id: RouteId, read: (route: RouteTable.Route) => A) =>
+    Effect.flatMap(
+      attempt(operation, () => {
+        const route = routes.find(id)
+        return route === undefined ? undefined : { found: read(route) }
+      }),
+      (answer): Effect.Effect<A, UnknownRoute> =>
+        answer === undefined ? Effect.fail(new UnknownRoute()) : Effect.succeed(answer.found)
+    )
+  return {
+    routes: ({ after, limit }) => attempt("routes", () => routes.after(after, limit)),
+    sums: ({ ranges, route: id }) => readFrom("sums", id, (route) => ranges.map((range) => table().sum(route, range))),
+    rows: (asked) => readFrom("rows", asked.route, (route) => table().page(route, asked)),
+    apply: ({ from, page, route: id }) =>
+      Effect.flatMap(attempt("apply", table), (copies) =>
+        group.submit("apply", CopyTable.weightOf(page), () => {
+          const differs = copies.apply(id, from, page)
+          return differs === undefined ? Result.succeed(() => undefined) : Result.fail(differs)
+        })),
+    abandon: Effect.flatMap(
+      attempt("abandon", () => routes.areStaged() ? table() : undefined),
+      (copies) =>
+        copies === undefined
+          ? Effect.void
+          : group.submit("abandon", 0, () => {
+            copies.abandon()
+            return Result.succeed(() => undefined)
+          })
+    ),
+    watch: (told) => routes.watch(told)
   }
 }
 

@@ -94,7 +94,8 @@ export const bytes = (row: Row, column: string): Uint8Array => {
   return value instanceof Uint8Array ? value : unfit(column)
 }
 
-const FILE = "sotto.db"
+/** The data file in its directory. */
+export const FILE = "sotto.db"
 const LOCK = "lock"
 const PAGE_BYTES = 8192
 const CHECKPOINT_PAGES = 2000

@@ -2,12 +2,15 @@ import { assert, describe, it } from "@effect/vitest"
 import { Crypto } from "@sotto/core/Crypto"
 import * as NodeCrypto from "@sotto/runtime-node/NodeCrypto"
 import * as RelayServer from "@sotto/runtime-node/RelayServer"
+import { relayAddressFromText } from "@sotto/schema/Ticket"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import { once } from "node:events"
+import { chmodSync, existsSync, mkdirSync } from "node:fs"
 import * as net from "node:net"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -107,6 +110,44 @@ describe("RelayServer", () => {
             assert.strictEqual((yield* get(metricsUrl.replace("metrics", "health"))).status, 404)
           }), { metrics: { port: 0 } })
       }))
+
+    it.effect("follows another one as its standby: says so, counts, and refuses devices", () =>
+      Effect.gen(function*() {
+        const crypto = yield* Crypto
+        const directory = yield* temporaryDirectory
+        const copy = join(yield* temporaryDirectory, "copy")
+        yield* during(directory, ({ address, relay, url }) =>
+          Effect.gen(function*() {
+            const replicate = Result.getOrThrow(relayAddressFromText(address))
+            const none = yield* Effect.flip(Effect.scoped(start(copy, { replicate })))
+            assert.strictEqual(none._tag, "StandbyWithoutKey")
+            const source = new DatabaseSync(join(directory, "sotto.db"), { readOnly: true })
+            assert.isFalse(existsSync(copy))
+            mkdirSync(copy, { mode: 0o700, recursive: true })
+            source.exec(`VACUUM INTO '${join(copy, "sotto.db")}'`)
+            source.close()
+            chmodSync(join(copy, "sotto.db"), 0o600)
+            const routeId = Kit.route(crypto), keys = Kit.epochKeys(crypto)
+            const { client, handle } = yield* Kit.member(overNetwork(relay, url), routeId, keys)
+            yield* Kit.push(client, handle, Array.from({ length: 300 }, () => Kit.envelope(crypto)))
+            yield* during(copy, (standby) =>
+              Effect.gen(function*() {
+                const health = () => get(`${http(standby.url)}health`)
+                while ((yield* health()).body !== "standby following lag 0.0 s 0 positions\n") yield* Effect.sleep(50)
+                assert.strictEqual((yield* health()).status, 503)
+                const device = yield* Kit.connect(overNetwork(standby.relay, standby.url))
+                assert.strictEqual((yield* Effect.flip(Kit.attach(device, routeId, keys)))._tag, "Standby")
+                yield* Effect.sleep(1100)
+                const { body } = yield* get(standby.metricsUrl ?? "")
+                assert.match(body, /^sotto_relay_standbys 1$/m)
+                assert.match(body, /^sotto_standby_lag_seconds 0$/m)
+                assert.match(body, /^sotto_standby_lag_positions 0$/m)
+                assert.isAbove(Number(/^sotto_standby_bytes_total (\d+)$/m.exec(body)?.[1]), 300 * 300)
+              }), { replicate, metrics: { port: 0 } })
+          }))
+        yield* during(copy, ({ url }) =>
+          Effect.map(get(`${http(url)}health`), ({ body }) => assert.strictEqual(body, "ok\n")))
+      }), 60_000)
 
     it.effect("what was acknowledged is there after a restart, under the same key", () =>
       Effect.gen(function*() {

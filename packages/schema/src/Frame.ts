@@ -116,4 +116,4 @@ export type RelayFrame = typeof RelayFrame.Type
 export const relayFrameCodec = Codec.make(RelayFrame, "RelayFrame")
 
 /** First byte of every message of a channel. */
-export const PLANE = { control: 0, data: 1 } as const
+export const PLANE = { control: 0, data: 1, standby: 2 } as const

@@ -79,6 +79,10 @@ export const setEpoch = (change: {
     change.keys.recovery
   )
 
+/** What a standby shows to the relay that it follows, by the key that both have: L("sign/standby") handshakeHash. */
+export const standby = (handshakeHash: Uint8Array): Uint8Array =>
+  label(SUITE_DEFAULT, Purpose.signStandby, handshakeHash)
+
 /** A head's signature, by the relay's key: L("sign/head") and the encoded `HeadBody`. */
 export const head = (encodedBody: Uint8Array): Uint8Array => label(SUITE_DEFAULT, Purpose.signHead, encodedBody)
 

@@ -122,6 +122,15 @@ export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDo
   }
 }
 
+/** This relay is the standby of another one with the same address's key, and serves nobody while it follows that one. */
+export class Standby extends Schema.TaggedError<Standby>()("Standby", { retryAfterMillis }) {
+  readonly number = 3002
+  override get message() {
+    return "This relay is a standby: it copies another one and serves no devices. Nothing is lost, and what you wrote waits on " +
+      `this device; trying again in ${this.retryAfterMillis} ms. If its operator wants it to serve, start it without --replicate.`
+  }
+}
+
 /** The union, in the order of the numbers. */
 export const RelayError = Schema.Union([
   InvalidMessage,
@@ -135,7 +144,8 @@ export const RelayError = Schema.Union([
   InvalidWakeEndpoint,
   MailboxUnavailable,
   Overloaded,
-  ShuttingDown
+  ShuttingDown,
+  Standby
 ])
 export type RelayError = typeof RelayError.Type
 
@@ -158,7 +168,8 @@ export const REFUSALS = [
   { number: 2003, tag: "InvalidWakeEndpoint", detail: "detail" },
   { number: 2004, tag: "MailboxUnavailable", detail: "reason" },
   { number: 3000, tag: "Overloaded", a: "retryAfterMillis" },
-  { number: 3001, tag: "ShuttingDown", a: "retryAfterMillis" }
+  { number: 3001, tag: "ShuttingDown", a: "retryAfterMillis" },
+  { number: 3002, tag: "Standby", a: "retryAfterMillis" }
 ] as const satisfies ReadonlyArray<RefusalRow>
 
 interface RefusalRow {

@@ -43,7 +43,8 @@ describe("RelayError", () => {
       InvalidWakeEndpoint: 2003,
       MailboxUnavailable: 2004,
       Overloaded: 3000,
-      ShuttingDown: 3001
+      ShuttingDown: 3001,
+      Standby: 3002
     })
   })
 

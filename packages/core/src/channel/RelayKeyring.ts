@@ -36,6 +36,9 @@ const Seeds = Schema.Struct({
 
 const seedsCodec = Codec.make(Seeds, "RelaySeeds")
 
+/** Under which name a relay's storage keeps its secrets. */
+export const KEPT_AS = "relay-identity"
+
 /** What clients pin: SHA-256(L("relay-key") signing x25519 mlKem). */
 export const relayKeyOf = (crypto: CryptoService, keys: RelayKeys): RelayKey =>
   RelayKey.make(crypto.sha256(label(SUITE_DEFAULT, Purpose.relayKey, keys.signing, keys.x25519, keys.mlKem)))

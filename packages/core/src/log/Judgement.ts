@@ -86,6 +86,19 @@ export const judge = Effect.fnUntraced(function*(
   return yield* record(journal, books, hearing)
 })
 
+/**
+ * Takes back what stands after the cut-offs that this device has just signed itself: what it accepted while it looked
+ * where the chains of a member end, and what it left out on purpose.
+ */
+export const cut = Effect.fnUntraced(function*(
+  journal: Journal,
+  books: Books
+): Effect.fn.Return<Judged, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable> {
+  const hearing = new Hearing(journal, books, yield* Clock.currentTimeMillis)
+  yield* hearing.cut()
+  return yield* record(journal, books, hearing)
+})
+
 /** Waiting envelopes out of the store. */
 const stored = Effect.fnUntraced(function*(
   { store }: Journal,

@@ -250,7 +250,8 @@ const pauseAfter = Effect.fnUntraced(function*(
 })
 
 const retryAfterOf = (ended: Ended): number =>
-  ended._tag === "RateLimited" || ended._tag === "Overloaded" || ended._tag === "ShuttingDown"
+  ended._tag === "RateLimited" || ended._tag === "Overloaded" || ended._tag === "ShuttingDown" ||
+    ended._tag === "Standby"
     ? ended.retryAfterMillis
     : 0
 

@@ -19,6 +19,7 @@ import {
   RateLimited,
   type RelayError,
   ShuttingDown,
+  type Standby,
   Unauthorized
 } from "@sotto/schema/RelayError"
 import { PROTOCOL_VERSION } from "@sotto/schema/Suite"
@@ -27,7 +28,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { Handlers } from "../channel/Control.ts"
-import { type Engine, now, withStore } from "./Engine.ts"
+import { type Engine, now, standing, withStore } from "./Engine.ts"
 import * as Hub from "./Hub.ts"
 import type { Claim } from "./Mailbox.ts"
 import type { Buckets } from "./RateLimit.ts"
@@ -43,9 +44,9 @@ const CLAIMS_MAX = 16
 /** The handlers for one connection. `opens` limits new routes per address, for all connections. */
 export const make = (engine: Engine, session: Session.Session, opens: Buckets) => {
   const guarded = <A, E extends RelayError>(call: () => Effect.Effect<A, E>) =>
-    Effect.suspend((): Effect.Effect<A, E | RateLimited | InvalidMessage | ShuttingDown> => {
+    Effect.suspend((): Effect.Effect<A, E | RateLimited | InvalidMessage | Standby> => {
       const admitted = Session.admit(engine, session)
-      if (Result.isSuccess(admitted)) return call()
+      if (Result.isSuccess(admitted)) return engine.standby ? Effect.fail(standing(engine)) : call()
       if (admitted.failure._tag === "InvalidMessage") Session.end(engine, session, admitted.failure)
       return Effect.fail(admitted.failure)
     })
@@ -90,7 +91,8 @@ const about = (engine: Engine) => ({
 
 // -- proofs ------------------------------------------------------------------------------------------------------------
 
-const verified = (
+/** Whether a proof is right. Too many wrong ones end the connection. */
+export const verified = (
   engine: Engine,
   session: Session.Session,
   key: Uint8Array,

@@ -20,6 +20,7 @@ import type { Connection, ConnectionClosed } from "../Transport.ts"
 import * as Calls from "./Calls.ts"
 import { ControlPlane } from "./ControlPlane.ts"
 import { type Engine, now } from "./Engine.ts"
+import * as Feed from "./Feed.ts"
 import * as RateLimit from "./RateLimit.ts"
 import * as Session from "./Session.ts"
 
@@ -143,11 +144,14 @@ const talk = Effect.fnUntraced(function*(
       })
   )
   const { outbox } = session
-  const control = controlOf(engine, door, session, scope)
+  const planes = {
+    control: controlOf(engine, door, session, scope),
+    standby: (message: Uint8Array) => Feed.take(engine, session, message)
+  }
   yield* Effect.forkScoped(
     Effect.ensuring(Effect.ignore(outbox.run(channel.sendAll)), Effect.sync(() => Session.cut(session)))
   )
-  const read = Session.read(engine, session, channel.receive, control)
+  const read = Session.read(engine, session, channel.receive, planes)
   yield* Effect.forkScoped(guarded(session, read.pipe(Effect.catch((why) => ended(engine, session, why)))))
   yield* Deferred.await(session.gone)
 })

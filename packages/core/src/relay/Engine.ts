@@ -1,6 +1,6 @@
 /** What the parts of one relay share: its services, its options, and the few counts that span connections. */
-import type { RelayKey } from "@sotto/schema/Id"
-import { Overloaded, type RelayError } from "@sotto/schema/RelayError"
+import type { RelayKey, SigningKey } from "@sotto/schema/Id"
+import { Overloaded, type RelayError, Standby } from "@sotto/schema/RelayError"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Queue from "effect/Queue"
@@ -21,6 +21,10 @@ export interface Engine {
   readonly clock: Clock.Clock
   readonly options: RelayOptions
   readonly relayKey: RelayKey
+  /** What its signatures are verified with. */
+  readonly signingKey: SigningKey
+  /** It follows another relay, and serves nobody. */
+  readonly standby: boolean
   readonly signer: HeadSigner
   readonly metrics: RelayMetrics
   readonly mailboxes: Mailboxes
@@ -40,10 +44,16 @@ export interface Load {
   pushes: number
   pushBytes: number
   draining: boolean
+  /** Standbys that follow this relay. */
+  standbys: number
   storeFailedMillis: number
 }
 
 export const now = (engine: Engine): number => engine.clock.currentTimeMillisUnsafe()
+
+/** What a standby answers to whoever wants to be served. */
+export const standing = (engine: Engine): Standby =>
+  new Standby({ retryAfterMillis: engine.options.limits.goAwayMillis })
 
 /** How long a client should wait after storage failed under a call. */
 const STORE_RETRY_MILLIS = 2000

@@ -14,6 +14,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Crypto } from "../Crypto.ts"
 import { fromHex } from "../internal/hex.ts"
+import * as MemoryRelayCopy from "./MemoryRelayCopy.ts"
+import type { RelayCopy } from "./RelayCopy.ts"
 import {
   type Appended,
   type IdPage,
@@ -40,7 +42,8 @@ interface Tag {
   seenMillis: number
 }
 
-interface Route {
+/** A route as it lies on a disk. */
+export interface Route {
   state: RouteState
   readonly rowByPosition: Map<number, Row>
   /** Every id that is known, in the order of arrival, with the row or without it. */
@@ -272,12 +275,15 @@ const changeEpoch = (route: Route, change: Parameters<Service["setEpoch"]>[0]): 
   return true
 }
 
-const open = ({ routeByHex }: Disk, opened: Parameters<Service["open"]>[0]): RouteState => {
-  const routeHex = Bytes.toHex(opened.route)
-  const before = routeByHex.get(routeHex)
-  if (before !== undefined) return copyState(before.state)
+type Opening = Parameters<Service["open"]>[0]
+
+const open = ({ routeByHex }: Disk, { epoch, keys, quotaBytes, retention, route }: Opening): Route => {
   const state: RouteState = {
-    ...opened,
+    route,
+    epoch,
+    keys,
+    retention,
+    quotaBytes,
     position: Position.make(0),
     chain: new Uint8Array(32),
     lowest: Position.make(1),
@@ -285,14 +291,24 @@ const open = ({ routeByHex }: Disk, opened: Parameters<Service["open"]>[0]): Rou
     opHash: new Uint8Array(32),
     past: []
   }
-  routeByHex.set(routeHex, {
+  const opened: Route = {
     state,
     nextExpiryMillis: NEVER,
     rowByPosition: new Map(),
     knownByIdHex: new Map(),
     tagByHex: new Map()
-  })
-  return copyState(state)
+  }
+  routeByHex.set(Bytes.toHex(route), opened)
+  return opened
+}
+
+const totalsOf = ({ routeByHex }: Disk) => {
+  let envelopes = 0, bytes = 0
+  for (const route of routeByHex.values()) {
+    envelopes += route.rowByPosition.size
+    bytes += route.state.usedBytes
+  }
+  return { routes: routeByHex.size, envelopes, bytes }
 }
 
 /** A store over `disk`; an empty one when there is none. */
@@ -306,42 +322,55 @@ export const make = (
       const route = routeByHex.get(Bytes.toHex(id))
       return route === undefined ? Effect.fail(new UnknownRoute()) : use(route)
     })
+  const watchers = new Set<Parameters<RelayCopy["watch"]>[0]>()
+  const tell = (route: Route, rows: boolean) => {
+    for (const told of watchers) told({ route: route.state.route, position: route.state.position, rows })
+  }
+  const changed = <A>(route: Route, answer: A, rows = false): Effect.Effect<A> =>
+    Effect.sync(() => {
+      tell(route, rows)
+      return answer
+    })
   return RelayStore.of({
-    open: (opened) => Effect.sync(() => open(disk, opened)),
+    copy: MemoryRelayCopy.make(crypto, disk, watchers, (route, page) => open(disk, { ...page, route })),
+    open: (opened) =>
+      Effect.suspend(() => {
+        const before = routeByHex.get(Bytes.toHex(opened.route))
+        if (before !== undefined) return Effect.succeed(copyState(before.state))
+        const route = open(disk, opened)
+        return changed(route, copyState(route.state))
+      }),
     route: (id) => withRoute(id, (route) => Effect.succeed(copyState(route.state))),
     append: ({ envelopes, expiresMillis, nowMillis, route: id }) =>
       withRoute(id, (route): Effect.Effect<Appended, QuotaExceeded> => {
         const appended = append(crypto, route, envelopes, nowMillis, expiresMillis)
-        return appended instanceof QuotaExceeded ? Effect.fail(appended) : Effect.succeed(appended)
+        return appended instanceof QuotaExceeded ? Effect.fail(appended) : changed(route, appended)
       }),
     read: ({ after, bytesMax, lanes, limit, route: id }) =>
       withRoute(id, (route) => Effect.succeed(pageOf(route, rowsAfter(route, after, lanes), limit, bytesMax))),
     readAt: ({ bytesMax, positions, route: id }) =>
       withRoute(id, (route) => Effect.succeed(pageOf(route, rowsAt(route, positions), positions.length, bytesMax))),
     ids: (page) => withRoute(page.route, (route) => Effect.succeed(idsOf(route, page))),
-    setEpoch: (change) => withRoute(change.route, (route) => Effect.succeed(changeEpoch(route, change))),
+    setEpoch: (change) => withRoute(change.route, (route) => changed(route, changeEpoch(route, change))),
     ack: ({ nowMillis, position, route: id, tag }) =>
-      withRoute(id, (route) => Effect.succeed(acknowledge(route, Bytes.toHex(tag), position, nowMillis))),
+      withRoute(id, (route) => changed(route, acknowledge(route, Bytes.toHex(tag), position, nowMillis))),
     prune: ({ expiresMillis, ids, nowMillis, route: id }) =>
-      withRoute(id, (route) => Effect.succeed(prune(route, ids.map(Bytes.toHex), nowMillis, expiresMillis))),
+      withRoute(id, (route) => changed(route, prune(route, ids.map(Bytes.toHex), nowMillis, expiresMillis), true)),
     sweep: ({ limit, ...when }) =>
       Effect.sync(() => {
         const left = { acknowledged: limit, expired: limit, forgotten: limit }
-        for (const route of routeByHex.values()) sweepRoute(route, when, left)
+        for (const route of routeByHex.values()) {
+          const before = left.acknowledged + left.expired + left.forgotten
+          sweepRoute(route, when, left)
+          if (left.acknowledged + left.expired + left.forgotten < before) tell(route, true)
+        }
         return {
           acknowledged: limit - left.acknowledged,
           expired: limit - left.expired,
           forgotten: limit - left.forgotten
         }
       }),
-    totals: Effect.sync(() => {
-      let envelopes = 0, bytes = 0
-      for (const route of routeByHex.values()) {
-        envelopes += route.rowByPosition.size
-        bytes += route.state.usedBytes
-      }
-      return { routes: routeByHex.size, envelopes, bytes }
-    }),
+    totals: Effect.sync(() => totalsOf(disk)),
     secret: {
       get: (name) => Effect.sync(() => secretByName.get(name)?.slice()),
       set: (name, value) =>

@@ -100,19 +100,24 @@ const WORKERS = 4
 const DRAIN_MILLIS = 10_000
 /** How often it looks. */
 const DRAIN_LOOK_MILLIS = 10
-const IDENTITY = "relay-identity"
 
 type Failure = RelayOptions.RelayOptionsInvalid | RelayStoreFailed | RelayIdentityUnreadable | EntropyUnavailable
 
-/** A relay over the storage and hints of the context, until the scope closes. */
+/**
+ * A relay over the storage and hints of the context, until the scope closes. As a standby it serves nobody: `Standby` fills
+ * its storage.
+ */
 export const make: (
-  settings?: RelayOptions.RelaySettings
+  settings?: RelayOptions.RelaySettings,
+  role?: { readonly standby: boolean }
 ) => Effect.Effect<Relay["Service"], Failure, Crypto | RelayStore | Hints | Scope.Scope> = Effect.fn("Relay.make")(
-  function*(settings) {
+  function*(settings, { standby } = { standby: false }) {
     const options = yield* Effect.fromResult(RelayOptions.make(settings))
     const crypto = yield* Crypto
     const store = yield* RelayStore
     const identity = yield* loadIdentity(crypto, store)
+    // It was a standby: what it had begun to copy is not part of any log.
+    if (!standby) yield* store.copy.abandon
     const clock = yield* Clock.Clock
     const metrics = yield* RelayMetrics.make
     const engine: Engine = {
@@ -122,6 +127,8 @@ export const make: (
       hints: yield* Hints,
       clock,
       relayKey: identity.relayKey,
+      signingKey: identity.keys.signing,
+      standby,
       signer: HeadSigner.make(crypto, identity),
       metrics,
       mailboxes: Mailbox.make(crypto, options.limits),
@@ -129,7 +136,7 @@ export const make: (
       origin: Bytes.toHex(yield* Secret.randomBytes(16)),
       hubByRoute: new Map(),
       work: yield* Queue.unbounded<Hub.Hub>(),
-      load: { pushes: 0, pushBytes: 0, draining: false, storeFailedMillis: Number.NEGATIVE_INFINITY }
+      load: { pushes: 0, pushBytes: 0, draining: false, standbys: 0, storeFailedMillis: Number.NEGATIVE_INFINITY }
     }
     const door = Door.make(engine)
     yield* Effect.addFinalizer(() => Effect.sync(() => door.sessions.forEach(Session.cut)))
@@ -160,11 +167,11 @@ export const layer = (
 
 /** The key in storage, or a new one that is put there. Of two relays that start at once over one storage, one wins. */
 const loadIdentity = Effect.fnUntraced(function*(crypto: Crypto["Service"], store: RelayStore["Service"]) {
-  const kept = yield* store.secret.get(IDENTITY)
+  const kept = yield* store.secret.get(RelayKeyring.KEPT_AS)
   // Routes without the key that they were opened under: half a restore. A new key would be a relay that nobody knows.
   if (kept === undefined && (yield* store.totals).routes > 0) return yield* new RelayIdentityUnreadable()
   const bytes = kept ??
-    (yield* store.secret.set(IDENTITY, RelayKeyring.encode(yield* generateIdentity(crypto))))
+    (yield* store.secret.set(RelayKeyring.KEPT_AS, RelayKeyring.encode(yield* generateIdentity(crypto))))
   const decoded = RelayKeyring.decode(crypto, bytes)
   bytes.fill(0)
   return Result.isSuccess(decoded) ? decoded.success : yield* new RelayIdentityUnreadable()

@@ -11,6 +11,7 @@ const counter = (name: string, description: string) => Metric.counter(name, { de
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 const connections = gauge("sotto_relay_connections", "Open connections")
+const standbys = gauge("sotto_relay_standbys", "Standbys that follow this relay")
 const connected = counter("sotto_relay_connects_total", "Connections by what became of them")
 const appended = counter("sotto_relay_append_total", "Pushes by result")
 const envelopes = counter("sotto_relay_envelopes_total", "Envelopes stored, without duplicates")
@@ -42,6 +43,7 @@ export type Reconciled = "begun" | "same" | "wanted" | "refused"
 
 export interface RelayMetrics {
   readonly connections: (count: number) => void
+  readonly standbys: (count: number) => void
   readonly connected: (what: Connected) => void
   readonly pushed: (result: PushResult) => void
   readonly stored: (envelopes: number, seconds: number) => void
@@ -77,6 +79,7 @@ export const make: Effect.Effect<RelayMetrics> = Effect.map(Effect.context(), (c
   const drop = labelled<"acknowledged" | "expired" | "pruned">(deleted, "why")
   return {
     connections: (open) => connections.updateUnsafe(open, context),
+    standbys: (following) => standbys.updateUnsafe(following, context),
     connected: (what) => count(what, 1),
     pushed: (result) => push(result, 1),
     stored: (fresh, seconds) => {

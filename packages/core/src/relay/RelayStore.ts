@@ -19,6 +19,7 @@ import type { QuotaExceeded, UnknownRoute } from "@sotto/schema/RelayError"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { RelayCopy } from "./RelayCopy.ts"
 
 /** Storage failed under the relay: it answers `Overloaded` to clients and says this in its own log. */
 export class RelayStoreFailed extends Schema.TaggedError<RelayStoreFailed>()("RelayStoreFailed", {
@@ -210,6 +211,8 @@ export class RelayStore extends Context.Service<RelayStore, {
     { readonly routes: number; readonly envelopes: number; readonly bytes: number },
     RelayStoreFailed
   >
+  /** What a standby reads and writes. */
+  readonly copy: RelayCopy
   /** Named secrets of the relay itself (its key). A name is written once: the first value stays, `set` answers it. */
   readonly secret: {
     readonly get: (name: string) => Effect.Effect<Uint8Array | undefined, RelayStoreFailed>

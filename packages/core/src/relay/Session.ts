@@ -27,6 +27,12 @@ import * as Push from "./Push.ts"
 import * as RateLimit from "./RateLimit.ts"
 import * as Subscription from "./Subscription.ts"
 
+/** What is told to a standby on a connection, as it asks. */
+export interface Following {
+  readonly ask: (request: number) => void
+  readonly end: () => void
+}
+
 export interface Session {
   /** What its address counts as, see `RateLimit.addressKey`. */
   readonly address: string
@@ -49,6 +55,8 @@ export interface Session {
   /** Pushes, and requests of reconciliations, that are on their way; and their bytes. */
   pushes: number
   pushBytes: number
+  /** Set once it has proved to be a standby of this relay. */
+  feed: Following | undefined
   /** What its reader waits for when there is no room for more requests. */
   room: Latch.Latch | undefined
   /** When it was asked to end. */
@@ -95,6 +103,7 @@ export const make = (
     wrongProofs: 0,
     pushes: 0,
     pushBytes: 0,
+    feed: undefined,
     room: undefined,
     endedMillis: undefined,
     gone: Deferred.makeUnsafe(),
@@ -108,6 +117,7 @@ export const release = (engine: Engine, session: Session): void => {
   for (const handle of session.handleByNumber.values()) Hub.detach(engine, handle)
   session.handleByNumber.clear()
   session.claimByHex.clear()
+  session.feed?.end()
   session.outbox.close()
 }
 
@@ -148,12 +158,18 @@ export const admit = (engine: Engine, session: Session): Result.Result<void, Rat
   )
 }
 
-/** Reads messages until the connection ends or one is not acceptable. `control` takes those of the control plane. */
+/** Takes messages of the planes that are not served here, without the plane's byte. */
+export interface Planes {
+  readonly control: (message: Uint8Array) => Job
+  readonly standby: (message: Uint8Array) => Job
+}
+
+/** Reads messages until the connection ends or one is not acceptable. */
 export const read = (
   engine: Engine,
   session: Session,
   messages: Channel["receive"],
-  control: (message: Uint8Array) => Job
+  planes: Planes
 ): Effect.Effect<never, InvalidMessage | ConnectionClosed | ChannelFailed> =>
   Effect.forever(
     Effect.gen(function*() {
@@ -162,15 +178,16 @@ export const read = (
           session.room = Latch.makeUnsafe(false)
           yield* session.room.await
         }
-        const job = take(engine, session, message, control)
+        const job = take(engine, session, message, planes)
         if (job !== undefined) yield* job
       }
     })
   )
 
-const take = (engine: Engine, session: Session, message: Uint8Array, control: (message: Uint8Array) => Job): Job => {
+const take = (engine: Engine, session: Session, message: Uint8Array, planes: Planes): Job => {
   const body = message.subarray(1)
-  if (message[0] === PLANE.control) return control(body)
+  if (message[0] === PLANE.control) return planes.control(body)
+  if (message[0] === PLANE.standby) return planes.standby(body)
   if (message[0] !== PLANE.data) return Effect.fail(new InvalidMessage({ detail: "a message of no known plane" }))
   const frame = clientFrameCodec.decode(body)
   if (Result.isSuccess(frame)) return receive(engine, session, frame.success)

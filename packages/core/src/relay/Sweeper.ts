@@ -37,7 +37,8 @@ export const sweep = (engine: Engine, buckets: ReadonlyArray<Buckets>): Effect.E
 export const sweepStore = (engine: Engine): Effect.Effect<void> => {
   const { ackActiveMillis, knownMillis } = engine.options.limits
   const steps = Effect.gen(function*() {
-    for (;;) {
+    // A standby deletes what the relay that it follows has deleted, and nothing by itself.
+    while (!engine.standby) {
       const nowMillis = now(engine)
       const { acknowledged, expired, forgotten } = yield* engine.store.sweep({
         nowMillis,

@@ -140,6 +140,22 @@ layer(World.CryptoLive)("a new epoch", (it) => {
       assert.deepStrictEqual(devices.filter(({ removed }) => removed).map(({ label }) => label), ["c"])
     }))
 
+  it.effect("takes back, also from who wrote it, what stands beyond the cut-offs that it names", () =>
+    Effect.gen(function*() {
+      const { a, b, c, rekey } = yield* bench
+      yield* push(c.client(), "of no account")
+      yield* c.client().settled
+      yield* Effect.all([a.client().pull, b.client().pull])
+      yield* push(a.client(), "of a member")
+      assert.deepStrictEqual(yield* sorted(a.client()), ["of a member", "of no account"])
+      yield* rekey([c])
+      yield* b.client().settled
+      for (const host of [a, b]) {
+        assert.deepStrictEqual(yield* sorted(host.client()), ["of a member"])
+        assert.deepStrictEqual((yield* host.client().quarantine).map(({ reason }) => reason), ["cutoff"])
+      }
+    }))
+
   it.effect("that the relay does not know yet keeps its entries here until it does", () =>
     Effect.gen(function*() {
       const { a, b } = yield* bench

@@ -10,6 +10,7 @@ import type { RelayStore } from "@sotto/core/relay/RelayStore"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { concurrency, secrets } from "./relayStore/concurrency.ts"
+import { copying } from "./relayStore/copy.ts"
 import { epochs } from "./relayStore/epochs.ts"
 import { byPosition, idPages } from "./relayStore/ids.ts"
 import { idempotency, log, routes } from "./relayStore/log.ts"
@@ -40,6 +41,7 @@ export const relayStoreConformance = (
     describe("epochs", () => epochs(test))
     describe("concurrency", () => concurrency(test))
     describe("secrets", () => secrets(test))
+    describe("copies", () => copying(test, makeLayer))
     describe("against the model", () => model(makeLayer))
     if (options.reopen !== undefined) describe("restart", () => restart(options.reopen))
   })

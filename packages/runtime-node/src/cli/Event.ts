@@ -15,6 +15,8 @@ export interface Listening {
   readonly address: string
   readonly metrics: string | null
   readonly data: string
+  /** The URL of the relay whose standby it is; `null` when it serves devices itself. */
+  readonly replicates: string | null
 }
 
 /** A relay, or a device that others connect to, ended in an orderly way: everything that it acknowledged is on disk. */

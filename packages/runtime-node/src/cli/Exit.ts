@@ -33,7 +33,8 @@ const CODE_OF_TAG: ReadonlyMap<string, number> = new Map<string, number>([
     "NotStored",
     "RateLimited",
     "Overloaded",
-    "ShuttingDown"
+    "ShuttingDown",
+    "Standby"
   ]
     .map((tag) => [tag, CODE.offline] as const),
   ...[

@@ -14,30 +14,10 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
-import { conflicts } from "./conflicts.ts"
-import { devices } from "./devices.ts"
-import { doctor } from "./doctor.ts"
 import * as Exit from "./Exit.ts"
 import { report, reportDefect } from "./Failure.ts"
 import { Home, Json, takeJson } from "./Flags.ts"
-import { get } from "./get.ts"
-import { history } from "./history.ts"
-import { init } from "./init.ts"
-import { join } from "./join.ts"
-import { ls } from "./ls.ts"
 import { Output } from "./Output.ts"
-import { pair } from "./pair.ts"
-import { pull } from "./pull.ts"
-import { push } from "./push.ts"
-import { put } from "./put.ts"
-import { relay } from "./relay.ts"
-import { relays } from "./relays.ts"
-import { resolve } from "./resolve.ts"
-import { rm } from "./rm.ts"
-import { serve } from "./serve.ts"
-import { status } from "./status.ts"
-import { sync } from "./sync.ts"
-import { verify } from "./verify.ts"
 
 /** The package's own: one place to change it, for sources and for what was built. */
 const Package = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
@@ -48,34 +28,46 @@ const manifest = new URL(
 )
 const { version } = Schema.decodeSync(Package)(fs.readFileSync(manifest, "utf8"))
 
-const sotto = Command.make("sotto").pipe(
-  Command.withDescription(`Encrypted sync between your devices, through relays that cannot read it.\n\n${Exit.HELP}`),
-  Command.withSubcommands([
-    init,
-    pair,
-    join,
-    push,
-    pull,
-    sync,
-    serve,
-    put,
-    get,
-    ls,
-    rm,
-    history,
-    conflicts,
-    resolve,
-    status,
-    devices,
-    relays,
-    doctor,
-    verify,
-    relay
-  ]),
-  Command.withGlobalFlags([Json, Home])
+const { args, json } = takeJson(process.argv.slice(2))
+
+/** Every command, in the order of the help. One that is not run is not loaded: all of them take longer than the longest. */
+const COMMANDS = {
+  init: async () => (await import("./init.ts")).init,
+  pair: async () => (await import("./pair.ts")).pair,
+  join: async () => (await import("./join.ts")).join,
+  push: async () => (await import("./push.ts")).push,
+  pull: async () => (await import("./pull.ts")).pull,
+  sync: async () => (await import("./sync.ts")).sync,
+  serve: async () => (await import("./serve.ts")).serve,
+  put: async () => (await import("./put.ts")).put,
+  get: async () => (await import("./get.ts")).get,
+  ls: async () => (await import("./ls.ts")).ls,
+  rm: async () => (await import("./rm.ts")).rm,
+  history: async () => (await import("./history.ts")).history,
+  conflicts: async () => (await import("./conflicts.ts")).conflicts,
+  resolve: async () => (await import("./resolve.ts")).resolve,
+  status: async () => (await import("./status.ts")).status,
+  devices: async () => (await import("./devices.ts")).devices,
+  relays: async () => (await import("./relays.ts")).relays,
+  doctor: async () => (await import("./doctor.ts")).doctor,
+  verify: async () => (await import("./verify.ts")).verify,
+  relay: async () => (await import("./relay.ts")).relay
+}
+
+const isCommand = (word: string | undefined): word is keyof typeof COMMANDS =>
+  word !== undefined && Object.hasOwn(COMMANDS, word)
+
+/** The command that the arguments begin with; all of them for help, and for whatever else is to be understood first. */
+const [asked] = args
+const commands = await Promise.all(
+  isCommand(asked) ? [COMMANDS[asked]()] : Object.values(COMMANDS).map((load) => load())
 )
 
-const { args, json } = takeJson(process.argv.slice(2))
+const sotto = Command.make("sotto").pipe(
+  Command.withDescription(`Encrypted sync between your devices, through relays that cannot read it.\n\n${Exit.HELP}`),
+  Command.withSubcommands(commands),
+  Command.withGlobalFlags([Json, Home])
+)
 
 /** With `--json` a wrong command line is an error like any other: no page of help between the lines. */
 const presenter: CliOutput.Presenter = {

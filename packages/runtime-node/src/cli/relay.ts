@@ -1,6 +1,6 @@
 /** `sotto relay`: runs a relay until it is told to end. */
 import { LIMITS, type RelayLimits, type RelaySettings } from "@sotto/core/relay/RelayOptions"
-import { isRelayUrl } from "@sotto/schema/Ticket"
+import { isRelayUrl, relayAddressFromText } from "@sotto/schema/Ticket"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Config from "effect/Config"
@@ -79,6 +79,11 @@ const flags = {
     Flag.withDescription("Take client addresses from X-Forwarded-For: only behind a proxy that sets it"),
     Flag.withDefault(false)
   ),
+  replicate: Flag.String("replicate").pipe(
+    Flag.withDescription("Follow the relay at this address as its standby, and serve nobody; --data is a backup of it"),
+    Flag.withFallbackConfig(Config.String("SOTTO_RELAY_REPLICATE")),
+    Flag.optional
+  ),
   access: Flag.Literals("access", ["open", "token", "closed"]).pipe(
     Flag.withDescription("Who may bring a new space: all, who has a token of SOTTO_RELAY_TOKENS, nobody"),
     Flag.withDefault("open")
@@ -98,11 +103,12 @@ const serve = Effect.fnUntraced(function*(options: RelayServer.RelayServerOption
     url: running.url,
     address: running.address,
     metrics: running.metricsUrl ?? null,
-    data: path.resolve(options.directory)
+    data: path.resolve(options.directory),
+    replicates: options.replicate?.url ?? null
   })
   const ending = yield* Ending
   ending.signalled = CODE.ok
-  return yield* Effect.never
+  return yield* running.ended
 }, Effect.scoped)
 
 export const relay = Command.make(
@@ -113,6 +119,9 @@ export const relay = Command.make(
     if (url !== undefined && !isRelayUrl(url)) {
       return yield* new UsageWrong({ detail: "--url is not of the form wss://host/ or ws://host:port/" })
     }
+    const replicate = Option.isNone(options.replicate)
+      ? undefined
+      : yield* Effect.fromResult(relayAddressFromText(options.replicate.value))
     const settings: RelaySettings = { admission: yield* admissionOf(options.access), limits: limitsOf(yield* limits) }
     const served = serve({
       directory: Option.isSome(options.data) ? options.data.value : path.join(yield* Home, "relay"),
@@ -120,6 +129,7 @@ export const relay = Command.make(
       port: options.port,
       trustProxy: options.trustProxy,
       settings,
+      ...replicate === undefined ? {} : { replicate },
       ...url === undefined ? {} : { publicUrl: url },
       ...Option.isNone(options.metricsPort) ? {} : { metrics: { port: options.metricsPort.value } }
     })

@@ -12,6 +12,7 @@ import * as Proof from "@sotto/schema/Proof"
 import { QuotaExceeded } from "@sotto/schema/RelayError"
 import type { DatabaseSync } from "node:sqlite"
 import { bytes, fixed, integer, integerOr, type Row } from "../NodeSqlite.ts"
+import type { IdTable } from "./IdTable.ts"
 import { NEVER, type Route, type RouteTable } from "./RouteTable.ts"
 
 type Service = RelayStore["Service"]
@@ -25,12 +26,10 @@ export interface Placed {
   readonly duplicate: boolean
 }
 
-const BY_ID = "envelope INDEXED BY envelope_by_id WHERE gid = ?1 AND substr(id, 1, 8) = substr(?2, 1, 8) AND id = ?2"
 const LIVE = "envelope INDEXED BY envelope_live WHERE gid = ? AND bytes IS NOT NULL"
 const IN_LANES = "lane IN (SELECT unhex(value) FROM json_each(?))"
 
 const prepare = (database: DatabaseSync) => ({
-  known: database.prepare(`SELECT position FROM ${BY_ID}`),
   insert: database.prepare(
     `INSERT INTO envelope (gid, position, appended_millis, expires_millis, lane, id, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)`
   ),
@@ -45,17 +44,20 @@ const prepare = (database: DatabaseSync) => ({
   ),
   lowest: database.prepare(`SELECT min(position) AS lowest FROM ${LIVE} AND position >= ?`),
   nextExpiry: database.prepare(`SELECT min(expires_millis) AS next FROM ${LIVE}`),
-  byId: database.prepare(`SELECT n, length(bytes) AS size, expires_millis FROM ${BY_ID} AND bytes IS NOT NULL`),
+  byNumber: database.prepare(
+    "SELECT n, length(bytes) AS size, expires_millis FROM envelope WHERE n = ? AND bytes IS NOT NULL"
+  ),
   through: database.prepare(`SELECT n, length(bytes) AS size FROM ${LIVE} AND position <= ? ORDER BY position LIMIT ?`),
   expired: database.prepare(
     `SELECT n, length(bytes) AS size FROM ${LIVE} AND position > ? AND expires_millis <= ? ORDER BY position LIMIT ?`
   ),
   empty: database.prepare("UPDATE envelope SET bytes = NULL, expires_millis = NULL WHERE n = ?"),
   expire: database.prepare("UPDATE envelope SET expires_millis = ? WHERE n = ?"),
-  forget: database.prepare(
-    `DELETE FROM envelope WHERE n IN
-       (SELECT n FROM envelope INDEXED BY envelope_gone WHERE bytes IS NULL AND appended_millis < ? ORDER BY appended_millis, n LIMIT ?)`
-  )
+  gone: database.prepare(
+    `SELECT n, gid, id FROM envelope INDEXED BY envelope_gone WHERE bytes IS NULL AND appended_millis < ?
+     ORDER BY appended_millis, n LIMIT ?`
+  ),
+  forget: database.prepare("DELETE FROM envelope WHERE n = ?")
 })
 
 const inLanes = (lanes: ReadonlyArray<Lane>): string => JSON.stringify(lanes.map(Bytes.toHex))
@@ -94,11 +96,16 @@ export class EnvelopeTable {
   readonly #sql: ReturnType<typeof prepare>
   readonly #crypto: Pick<Crypto["Service"], "sha256">
   readonly #routes: RouteTable
+  readonly #ids: IdTable
 
-  constructor(database: DatabaseSync, crypto: Pick<Crypto["Service"], "sha256">, routes: RouteTable) {
+  constructor(database: DatabaseSync, crypto: Pick<Crypto["Service"], "sha256">, tables: {
+    readonly routes: RouteTable
+    readonly ids: IdTable
+  }) {
     this.#sql = prepare(database)
     this.#crypto = crypto
-    this.#routes = routes
+    this.#routes = tables.routes
+    this.#ids = tables.ids
   }
 
   /** Places all, or refuses all and changes nothing. */
@@ -117,7 +124,8 @@ export class EnvelopeTable {
     for (const { bytes, id, lane } of fresh) {
       route.position++
       route.chain = this.#crypto.sha256(Proof.chainLink(route.chain, id))
-      this.#sql.insert.run(gid, route.position, nowMillis, expires, lane, id, bytes)
+      const { lastInsertRowid } = this.#sql.insert.run(gid, route.position, nowMillis, expires, lane, id, bytes)
+      this.#ids.add(gid, id, { n: Number(lastInsertRowid), position: route.position })
     }
     route.kept += fresh.length
     route.usedBytes += freshBytes
@@ -133,8 +141,7 @@ export class EnvelopeTable {
     let freshBytes = 0
     for (const envelope of envelopes) {
       const key = inBatch === undefined ? "" : Bytes.toHex(envelope.id)
-      const row = this.#sql.known.get(route.gid, envelope.id)
-      const before = row === undefined ? inBatch?.get(key) : integer(row, "position")
+      const before = this.#ids.find(route.gid, envelope.id)?.position ?? inBatch?.get(key)
       if (before !== undefined) {
         placed.push({ position: before, duplicate: true })
         continue
@@ -182,13 +189,13 @@ export class EnvelopeTable {
 
   /** Answers how many of the ids were there. */
   prune(route: Route, ids: ReadonlyArray<EnvelopeId>, nowMillis: number, expiresMillis: number): number {
-    this.#routes.touch(route)
+    this.#routes.reshape(route)
     const seen = new Set<number>()
     for (const id of ids) {
-      const row = this.#sql.byId.get(route.gid, id)
+      const n = this.#ids.find(route.gid, id)?.n
+      if (n === undefined || seen.has(n)) continue
+      const row = this.#sql.byNumber.get(n)
       if (row === undefined) continue
-      const n = integer(row, "n")
-      if (seen.has(n)) continue
       seen.add(n)
       if (expiresMillis <= nowMillis) this.#delete(route, row)
       else if (expiresMillis < integerOr(row, "expires_millis", NEVER)) {
@@ -214,11 +221,24 @@ export class EnvelopeTable {
 
   /** Forgets at most `limit` deleted rows that were appended before `knownSinceMillis`. */
   forget(knownSinceMillis: number, limit: number): number {
-    return Number(this.#sql.forget.run(knownSinceMillis, limit).changes)
+    const rows = this.#sql.gone.all(knownSinceMillis, limit)
+    if (rows.length === 0) return 0
+    this.#ids.forget(rows)
+    for (const row of rows) this.#sql.forget.run(integer(row, "n"))
+    this.#ids.forgotten()
+    if (this.#routes.isWatched) this.#tellForgotten(rows)
+    return rows.length
+  }
+
+  #tellForgotten(rows: ReadonlyArray<Row>): void {
+    for (const gid of new Set(rows.map((row) => integer(row, "gid")))) {
+      const route = this.#routes.findByNumber(gid)
+      if (route !== undefined) this.#routes.reshape(route)
+    }
   }
 
   #deleteAll(route: Route, rows: ReadonlyArray<Row>): number {
-    this.#routes.touch(route)
+    this.#routes.reshape(route)
     for (const row of rows) this.#delete(route, row)
     if (rows.length > 0) this.#raiseLowest(route)
     return rows.length

@@ -6,6 +6,7 @@
  *    many appends changed it.
  * 2. After a rollback the touched routes are forgotten, and read from disk again.
  */
+import type { RelayCopy } from "@sotto/core/relay/RelayCopy"
 import type { PastEpoch, RouteState } from "@sotto/core/relay/RelayStore"
 import { Epoch, Position, RouteId, SigningKey } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
@@ -21,7 +22,7 @@ export interface Route {
   readonly gid: number
   readonly route: RouteId
   readonly retention: Retention
-  readonly quotaBytes: number
+  quotaBytes: number
   epoch: Epoch
   keys: CapabilityKeys
   opHash: Uint8Array
@@ -83,6 +84,13 @@ const prepare = (database: DatabaseSync) => ({
   updateEpoch: database.prepare(
     `UPDATE route SET epoch = ?, write_key = ?, read_key = ?, admin_key = ?, recovery_key = ?, op_hash = ? WHERE gid = ?`
   ),
+  updateQuota: database.prepare("UPDATE route SET quota_bytes = ? WHERE gid = ?"),
+  after: database.prepare(
+    "SELECT route, position FROM route JOIN head USING (gid) WHERE route > ? ORDER BY route LIMIT ?"
+  ),
+  staged: database.prepare("SELECT gid FROM staged LIMIT 1"),
+  deleteRoute: database.prepare("DELETE FROM route WHERE gid = ?"),
+  deleteHead: database.prepare("DELETE FROM head WHERE gid = ?"),
   deletePast: database.prepare("DELETE FROM past_epoch WHERE gid = ?"),
   insertPast: database.prepare(
     "INSERT INTO past_epoch (gid, epoch, read_key, position, chain, millis) VALUES (?, ?, ?, ?, ?, ?)"
@@ -99,6 +107,8 @@ interface Before {
   readonly isNew: boolean
 }
 
+type Watcher = Parameters<RelayCopy["watch"]>[0]
+
 export class RouteTable {
   readonly #sql: ReturnType<typeof prepare>
   readonly #totals: { routes: number; envelopes: number; bytes: number }
@@ -106,6 +116,10 @@ export class RouteTable {
   readonly #cached = new Map<string, Route>()
   readonly #keyByNumber = new Map<number, string>()
   readonly #touched = new Map<Route, Before>()
+  /** Touched routes of which more than the end of the log changed; kept while somebody watches. */
+  readonly #reshaped = new Set<Route>()
+  readonly #removed = new Set<Route>()
+  readonly #watchers = new Set<Watcher>()
 
   constructor(database: DatabaseSync) {
     this.#sql = prepare(database)
@@ -150,6 +164,50 @@ export class RouteTable {
     this.#touched.set(route, { kept: route.kept, usedBytes: route.usedBytes, isNew: false })
   }
 
+  /** As `touch`, for a change of rows that are there. */
+  reshape(route: Route): void {
+    this.touch(route)
+    if (this.isWatched) this.#reshaped.add(route)
+  }
+
+  get isWatched(): boolean {
+    return this.#watchers.size > 0
+  }
+
+  watch(told: Watcher): () => void {
+    this.#watchers.add(told)
+    return () => {
+      this.#watchers.delete(told)
+    }
+  }
+
+  /** The routes after `after`, or the first ones, in the order of their ids. */
+  after(after: RouteId | null, limit: number): ReadonlyArray<{ readonly route: RouteId; readonly position: Position }> {
+    return this.#sql.after.all(after ?? new Uint8Array(0), limit).map((row) => ({
+      route: RouteId.make(fixed(row, "route", 32)),
+      position: Position.make(integer(row, "position"))
+    }))
+  }
+
+  /** Whether rows beyond a route's end were copied. */
+  areStaged(): boolean {
+    return this.#sql.staged.get() !== undefined
+  }
+
+  /** Writes the quota that `route` has now. */
+  saveQuota({ gid, quotaBytes }: Route): void {
+    this.#sql.updateQuota.run(quotaBytes, gid)
+  }
+
+  /** As if it had never been opened. */
+  remove(route: Route): void {
+    this.touch(route)
+    this.#removed.add(route)
+    for (const statement of [this.#sql.deleteRoute, this.#sql.deleteHead, this.#sql.deletePast]) {
+      statement.run(route.gid)
+    }
+  }
+
   /** Writes the epoch that `route` has now, and its past ones. */
   saveEpoch({ epoch, gid, keys, opHash, past }: Route): void {
     this.#sql.updateEpoch.run(epoch, keys.write, keys.read, keys.admin, keys.recovery, opHash, gid)
@@ -174,6 +232,8 @@ export class RouteTable {
       this.#totals.envelopes += route.kept - before.kept
       this.#totals.bytes += route.usedBytes - before.usedBytes
     }
+    if (this.isWatched) this.#tell()
+    if (this.#removed.size > 0) this.#forgetRemoved()
     this.#touched.clear()
     for (const [key, route] of this.#cached) {
       if (this.#cached.size <= CACHED_MAX) break
@@ -185,6 +245,24 @@ export class RouteTable {
   discard(): void {
     for (const route of this.#touched.keys()) this.#drop(keyOf(route.route), route)
     this.#touched.clear()
+    this.#reshaped.clear()
+    this.#removed.clear()
+  }
+
+  #forgetRemoved(): void {
+    for (const route of this.#removed) {
+      this.#totals.routes--
+      this.#drop(keyOf(route.route), route)
+    }
+    this.#removed.clear()
+  }
+
+  #tell(): void {
+    for (const route of this.#touched.keys()) {
+      const change = { route: route.route, position: Position.make(route.position), rows: this.#reshaped.has(route) }
+      for (const told of this.#watchers) told(change)
+    }
+    this.#reshaped.clear()
   }
 
   totals(): Totals {

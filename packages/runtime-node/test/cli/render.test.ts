@@ -1,9 +1,10 @@
 import type { Event } from "@sotto/runtime-node/cli/Event"
+import { rowsOf } from "@sotto/runtime-node/cli/QrCode"
 import { toJson, toText } from "@sotto/runtime-node/cli/render"
 import * as fc from "fast-check"
 import { assert, describe, it } from "vitest"
 
-const plain = { color: false, qr: false }
+const plain = { color: false, qr: undefined }
 
 const entry = (fields: Partial<Extract<Event, { type: "entry" }>>): Event => ({
   type: "entry",
@@ -75,6 +76,15 @@ describe("text", () => {
     assert.include(toText({ type: "added", relay, pending: 1, complete: false }, plain), "1 entry to be sent")
     assert.include(toText({ type: "added", relay, pending: 0, complete: true }, plain), "has everything")
     assert.include(toText({ type: "removed", relay, left: 1 }, plain), "1 relay left")
+  })
+
+  it("says what a relay is there for", () => {
+    const event = { type: "listening", address: "ws://a/#rly_a", data: "/d", metrics: null, url: "ws://a/" } as const
+    assert.include(toText({ ...event, replicates: null }, plain), "Give your devices this address:\n  ws://a/#rly_a")
+    const standby = toText({ ...event, replicates: "ws://b/" }, plain)
+    assert.include(standby, "standby of the relay at ws://b/")
+    assert.include(standby, "http://a/health")
+    assert.notInclude(standby, "rly_a")
   })
 
   it("says what verify looked at, and what is wrong", () => {
@@ -160,11 +170,11 @@ describe("text", () => {
 
   it("has no colours unless asked", () => {
     assert.notInclude(toText(code, plain), "\u001b")
-    assert.include(toText(code, { color: true, qr: false }), "\u001b[1m")
+    assert.include(toText(code, { color: true, qr: undefined }), "\u001b[1m")
   })
 
   it("draws a code that fits a terminal of 80 columns", () => {
-    const rows = toText(code, { color: false, qr: true }).split("\n").filter((row) => /[█▀▄]/.test(row))
+    const rows = toText(code, { color: false, qr: rowsOf }).split("\n").filter((row) => /[█▀▄]/.test(row))
     assert.isAbove(rows.length, 20)
     assert.isAtMost(Math.max(...rows.map((row) => row.length)), 80)
   })

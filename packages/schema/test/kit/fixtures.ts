@@ -252,3 +252,79 @@ export const envelopes = {
     sealedBytes: 272
   }
 } as const
+
+const opened = {
+  epoch: 2,
+  keys: { write: pattern(32, 120), read: pattern(32, 121), admin: pattern(32, 122), recovery: pattern(32, 123) },
+  retention: { _tag: "Transit", ttl: { _tag: "Default" } },
+  quotaBytes: 104_857_600
+}
+export const standbyRequests = {
+  "prove": { _tag: "Prove", request: 1, signature: pattern(64, 124) },
+  "first routes": { _tag: "Routes", request: 2, after: null },
+  "more routes": { _tag: "Routes", request: 3, after: pattern(32, 125) },
+  "measure": {
+    _tag: "Measure",
+    request: 4,
+    route: pattern(32, 125),
+    ranges: [{ from: 1, to: 4096 }, { from: 4097, to: 4097 }]
+  },
+  "rows": { _tag: "Rows", request: 5, route: pattern(32, 125), from: 70_000, have: pattern(32, 126) },
+  "changes": { _tag: "Changes", request: 0xffff_ffff }
+}
+export const standbyAnswers = {
+  "proved": { _tag: "Proved", request: 1 },
+  "no more routes": { _tag: "RoutePage", request: 2, routes: [] },
+  "routes": { _tag: "RoutePage", request: 3, routes: [{ route: pattern(32, 125), position: 70_000 }] },
+  "measured": {
+    _tag: "Measured",
+    request: 4,
+    sums: [{ kept: 4000, expiring: 2, expiryHigh: 3_370_000, expiryLow: 77, gone: 96 }]
+  },
+  "rows, more": {
+    _tag: "RowPage",
+    request: 5,
+    ...opened,
+    position: 70_003,
+    through: 70_002,
+    rows: [
+      {
+        _tag: "Kept",
+        position: 70_000,
+        id: pattern(32, 127),
+        lane: pattern(8, 128),
+        appendedMillis: MILLIS,
+        expiresMillis: null,
+        envelope: envelopeBytes
+      },
+      { _tag: "Known", position: 70_001, id: pattern(32, 129), expiresMillis: MILLIS + 1 },
+      { _tag: "Gone", position: 70_002, id: pattern(32, 130), appendedMillis: MILLIS }
+    ],
+    record: null
+  },
+  "the end of a log": {
+    _tag: "RowPage",
+    request: 6,
+    ...opened,
+    position: 70_003,
+    through: 70_003,
+    rows: [],
+    record: {
+      ...opened,
+      opHash: pattern(32, 131),
+      past: [{ epoch: 1, read: pattern(32, 132), position: 128, chain: pattern(32, 133), millis: MILLIS }],
+      position: 70_003,
+      chain: pattern(32, 134),
+      lowest: 69_000,
+      tags: [{ tag: pattern(16, 135), mark: 70_000, seenMillis: MILLIS + 2 }]
+    }
+  },
+  "changed": {
+    _tag: "Changed",
+    request: 7,
+    changes: [{ route: pattern(32, 125), position: 70_004, rows: true }],
+    lost: false
+  },
+  "too much changed": { _tag: "Changed", request: 8, changes: [], lost: true },
+  "refused": { _tag: "Refused", request: 1, refusal: { number: 1002, detail: "not its key", a: 0, b: 0 } }
+}

@@ -315,6 +315,13 @@ export const vectorFiles: ReadonlyArray<VectorFile> = [
   ofType("client-frame.json", "Frame.ClientFrame", "What a client sends on the data plane.", F.clientFrames),
   ofType("relay-frame.json", "Frame.RelayFrame", "What a relay sends on the data plane.", F.relayFrames),
   ofType("peer-frame.json", "Peer.PeerFrame", "What two devices send each other directly.", F.peerFrames),
+  ofType(
+    "standby-request.json",
+    "Standby.StandbyRequest",
+    "What a standby asks of the relay that it follows.",
+    F.standbyRequests
+  ),
+  ofType("standby-answer.json", "Standby.StandbyAnswer", "What a standby is answered.", F.standbyAnswers),
   refusals,
   ofType("relay-keys.json", "Relay.RelayKeys", "A relay's public keys.", {
     "a relay": { signing: F.pattern(32, 111), x25519: F.pattern(32, 112), mlKem: F.pattern(1184, 113) }

@@ -45,6 +45,21 @@ const shared = (name: string, include: ReadonlyArray<string>) => ({
   test: { name, include: [...include], isolate: false }
 })
 
+/**
+ * Seeds, hundreds of them: modules as Node itself loads them, since a call into a module that Vite has rewritten goes
+ * through a getter, and one graph of them for all files of a worker, which is warm after the first.
+ */
+const seeds = (name: string, include: ReadonlyArray<string>) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: [...include],
+    isolate: false,
+    execArgv: conditions.map((condition) => `--conditions=${condition}`),
+    experimental: { viteModuleRunner: false, nodeLoader: false }
+  }
+})
+
 /** Real processes, sockets and browsers, with long limits; a browser wants the machine for itself. */
 const processes = (name: string, include: ReadonlyArray<string>, fileParallelism: boolean) => ({
   extends: true as const,
@@ -68,7 +83,7 @@ export default defineConfig({
     projects: [
       shared("unit", ["packages/*/test/**/*.test.ts"]),
       project("simulator", ["simulation/test/**/*.test.ts"]),
-      project("simulation", ["scenarios/test/**/*.test.ts"]),
+      seeds("simulation", ["scenarios/test/**/*.test.ts"]),
       project("interop", ["test/interop/**/*.test.ts"]),
       project("tidy", ["test/tidy/**/*.test.ts"]),
       processes(

@@ -36,8 +36,8 @@ export interface Scanner {
 export const scanner = (secrets: ReadonlyArray<string> = []): Scanner => {
   const automaton = new Automaton([PREFIX, ...secrets].flatMap(patternsOf))
   return {
-    bytes: (bytes) => automaton.scan(bytes.length, (at) => bytes[at] ?? 0),
-    text: (text) => automaton.scan(text.length, (at) => text.charCodeAt(at))
+    bytes: (bytes) => automaton.scanBytes(bytes),
+    text: (text) => automaton.scanText(text)
   }
 }
 
@@ -85,6 +85,8 @@ class Automaton {
   private readonly next: Int32Array
   /** By state, the pattern that ends there. */
   private readonly found: ReadonlyArray<Pattern | undefined>
+  /** By state, 1 where a pattern ends. */
+  private readonly ends: Uint8Array
 
   constructor(patterns: ReadonlyArray<Pattern>) {
     const size = 1 + patterns.reduce((sum, { codes }) => sum + codes.length, 0)
@@ -103,15 +105,27 @@ class Automaton {
     this.next = next
     this.found = found
     link(next, found)
+    this.ends = Uint8Array.from(found, (pattern) => pattern === undefined ? 0 : 1)
   }
 
-  scan(length: number, codeAt: (at: number) => number): Found | undefined {
+  // Everything that travels or is stored goes through here, so neither of the two calls anything for a byte.
+  scanBytes(bytes: Uint8Array): Found | undefined {
+    const { ends, next } = this
     let state = 0
-    for (let at = 0; at < length; at++) {
-      const code = codeAt(at)
-      state = code < ALPHABET ? this.next[state * ALPHABET + code] ?? 0 : 0
-      const pattern = this.found[state]
-      if (pattern !== undefined) return pattern
+    for (let at = 0; at < bytes.length; at++) {
+      state = next[state * ALPHABET + (bytes[at] ?? 0)] ?? 0
+      if (ends[state] === 1) return this.found[state]
+    }
+    return undefined
+  }
+
+  scanText(text: string): Found | undefined {
+    const { ends, next } = this
+    let state = 0
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at)
+      state = code < ALPHABET ? next[state * ALPHABET + code] ?? 0 : 0
+      if (ends[state] === 1) return this.found[state]
     }
     return undefined
   }

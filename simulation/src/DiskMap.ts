@@ -8,6 +8,7 @@
  * 5. Reading does not yield to virtual time: the map is in memory, the disk is read when it is opened.
  */
 import * as Effect from "effect/Effect"
+import * as ByteText from "./ByteText.ts"
 import { DiskFailed } from "./Disk.ts"
 import type { Files } from "./Files.ts"
 import * as Journal from "./Journal.ts"
@@ -127,13 +128,6 @@ const decodeBatch = (bytes: Uint8Array): ReadonlyArray<Write> | undefined => {
   return writes
 }
 
-/** A key as text of the same order: one UTF-16 unit per byte. */
-const toText = (key: Uint8Array): string => {
-  let text = ""
-  for (const byte of key) text += String.fromCharCode(byte)
-  return text
-}
-
 /** Keys that may come one by one without the others being sorted anew. */
 const INSERTED_MAX = 64
 
@@ -147,7 +141,7 @@ class Table {
 
   apply(writes: ReadonlyArray<Write>): void {
     for (const { key, value } of writes) {
-      const text = toText(key)
+      const text = ByteText.of(key)
       const before = this.pairByText.get(text)
       if (before !== undefined) this.sizeBytes -= HEAD_BYTES + before.key.length + before.value.length
       if (value !== undefined) {
@@ -161,13 +155,13 @@ class Table {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.pairByText.get(toText(key))?.value.slice()
+    return this.pairByText.get(ByteText.of(key))?.value.slice()
   }
 
   scan({ from, limit, reverse, to }: Range): ReadonlyArray<Pair> {
     const keys = this.keys()
-    const first = lowerBound(keys, toText(from))
-    const end = lowerBound(keys, toText(to))
+    const first = lowerBound(keys, ByteText.of(from))
+    const end = lowerBound(keys, ByteText.of(to))
     const inside = reverse === true
       ? keys.slice(Math.max(first, end - limit), Math.max(first, end)).reverse()
       : keys.slice(first, Math.min(end, first + limit))

@@ -218,7 +218,9 @@ const TEXT_MAX = 200
 
 const payloadOf = (data: Json): Trace.Payload => {
   if (typeof data !== "object" || data === null || Array.isArray(data)) return { data: textOf(data) }
-  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, textOf(value)]))
+  const payload: { [key: string]: ReturnType<typeof textOf> } = {}
+  for (const [key, value] of Object.entries(data)) payload[key] = textOf(value)
+  return payload
 }
 
 const textOf = (value: Json): string | number | boolean | null => {

@@ -3,10 +3,7 @@
  * whatever happened.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
-import { commandPath } from "./command.ts"
-
-const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+import { commandPath, compileCache } from "./command.ts"
 
 /** A line of `--json`. */
 export type Line = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -53,7 +50,7 @@ export class Child {
       env: {
         ...process.env,
         NO_COLOR: "1",
-        NODE_COMPILE_CACHE: at(".tmp/compile-cache"),
+        NODE_COMPILE_CACHE: compileCache,
         // Nowhere unless given: no test may touch the home of whoever runs it.
         SOTTO_HOME: launch.home ?? "/nowhere",
         ...launch.env

@@ -3,12 +3,11 @@
  * reaches the relay (protocol.md §7).
  */
 import { openSotto } from "@sotto/runtime-node/open"
-import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "vitest"
+import { programPath } from "./command.ts"
 import { Stage, text } from "./Stage.ts"
 
 const KILLS = 12
-const WRITER = fileURLToPath(new URL("./writer.ts", import.meta.url))
 
 const valuesIn = async (dir: string): Promise<ReadonlyArray<string>> => {
   await using sotto = await openSotto({ dir })
@@ -28,7 +27,7 @@ describe("a device that is killed while it writes", () => {
     await stage.init(laptop, relay.address, "Laptop")
     const saved: Array<string> = []
     for (let kill = 0; kill < KILLS; kill++) {
-      const writer = stage.children.start([laptop, `round-${kill}`], { script: WRITER })
+      const writer = stage.children.start([laptop, `round-${kill}`], { script: programPath("writer") })
       const until = `round-${kill} ${kill * 7}`
       await writer.line("saved", (line) => line["value"] === until)
       const ended = await writer.stop("SIGKILL")

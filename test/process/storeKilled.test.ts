@@ -12,12 +12,11 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
-import { fileURLToPath } from "node:url"
 import { sha256 } from "../../packages/runtime-node/test/kit/sha256.ts"
+import { compileCache, programPath } from "./command.ts"
 import { bytesOf, idOf, routeOf, ROUTES } from "./storeWriter.ts"
 
 const ROUNDS = 12
-const WRITER = fileURLToPath(new URL("storeWriter.ts", import.meta.url))
 
 const directory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "sotto-test-"))),
@@ -27,7 +26,8 @@ const directory = Effect.acquireRelease(
 /** Runs the writer until it is killed, `millis` after its first line; answers the whole lines that it said. */
 const runAndKill = (kind: "device" | "relay", directory: string, round: number, millis: number) =>
   Effect.promise(async () => {
-    const child = spawn(process.execPath, ["--conditions=@sotto/source", WRITER, kind, directory, `${round}`], {
+    const child = spawn(process.execPath, [programPath("storeWriter"), kind, directory, `${round}`], {
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCache },
       stdio: ["ignore", "pipe", "inherit"]
     })
     try {

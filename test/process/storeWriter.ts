@@ -16,7 +16,7 @@ const say = (line: string) => writeSync(1, `${line}\n`)
 export const ROUTES = 5
 const WRITERS = 64
 
-export const named = (...parts: ReadonlyArray<string | number>): Uint8Array =>
+const named = (...parts: ReadonlyArray<string | number>): Uint8Array =>
   sha256(new TextEncoder().encode(parts.join("/")))
 export const routeOf = (n: number): RouteId => RouteId.make(named("route", n))
 export const idOf = (name: string): EnvelopeId => EnvelopeId.make(named("id", name))

@@ -22,7 +22,7 @@ import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import type * as Scope from "effect/Scope"
 import { existsSync } from "node:fs"
-import * as http from "node:http"
+import type * as http from "node:http"
 import * as path from "node:path"
 import * as NodeRelayStore from "./NodeRelayStore.ts"
 import * as NodeSqlite from "./NodeSqlite.ts"
@@ -152,11 +152,14 @@ const standingText = ({ lagMillis, lagPositions, phase }: Standby.StandbyStatus)
 const serveMetrics = Effect.fnUntraced(
   function*({ host = "127.0.0.1", port }: { readonly host?: string; readonly port: number }) {
     const context = yield* Effect.context<never>()
-    const server = http.createServer({ maxHeaderSize: WebSocketListener.HEADER_BYTES_MAX }, (request, response) => {
-      if (request.url !== "/metrics" || request.method !== "GET") return void response.writeHead(404).end()
-      response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
-      response.end(PrometheusMetrics.formatUnsafe(context))
-    })
+    const server = WebSocketListener.httpModule().createServer(
+      { maxHeaderSize: WebSocketListener.HEADER_BYTES_MAX },
+      (request, response) => {
+        if (request.url !== "/metrics" || request.method !== "GET") return void response.writeHead(404).end()
+        response.writeHead(200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" })
+        response.end(PrometheusMetrics.formatUnsafe(context))
+      }
+    )
     const bound = yield* WebSocketListener.listen(server, host, port, () => undefined)
     return `http://${WebSocketListener.inUrl(host)}:${bound}/metrics`
   }

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as http from "node:http"
+import type * as http from "node:http"
 import type { Duplex } from "node:stream"
 import { type WebSocket, WebSocketServer } from "ws"
 import { close, fromWebSocket, makeLiveness, PAYLOAD_BYTES_MAX } from "./WebSocketConnection.ts"
@@ -86,9 +86,15 @@ export const start = Effect.fnUntraced(
 export const inUrl = (host: string): string =>
   host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host
 
+/**
+ * node:http, where a server is started. An `import` of it would also load what makes `fetch`, which takes longer than all
+ * else that a command does before it begins.
+ */
+export const httpModule = (): typeof http => process.getBuiltinModule("node:http")
+
 /** Slow and large headers end a connection before it costs anything else. */
 const makeServer = (): http.Server =>
-  http.createServer({
+  httpModule().createServer({
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout: Limit.handshakeStepMillis,
     requestTimeout: Limit.handshakeStepMillis,
@@ -141,7 +147,9 @@ const destroy = function(this: Duplex): void {
 /** Says no in HTTP, and is done with it: a peer that does not close its side holds nothing. */
 const refuse = (stream: Duplex, status: 429 | 503): void => {
   stream.once("finish", () => stream.destroy())
-  stream.end(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  stream.end(
+    `HTTP/1.1 ${status} ${httpModule().STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
+  )
 }
 
 const addressOf = (request: http.IncomingMessage, trustProxy: boolean): string => {

@@ -46,8 +46,17 @@ export const compare = (a: Uint8Array, b: Uint8Array): number => {
 /** Whether every byte is zero; so is no byte. */
 export const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0)
 
+/** What engines of 2026 do themselves, several times faster. */
+interface Hexed {
+  readonly length: number
+  readonly toHex?: () => string
+}
+
 /** Lower-case hex: the key under which maps keep an identifier. */
-export const toHex = (bytes: Uint8Array): string => Encoding.encode(bytes)
+export const toHex = (bytes: Uint8Array): string => {
+  const hexed: Hexed = bytes
+  return hexed.toHex === undefined ? Encoding.encode(bytes) : hexed.toHex()
+}
 
 /** Four bytes, big endian. */
 export const u32 = (value: number): Uint8Array =>

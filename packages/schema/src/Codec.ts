@@ -1,17 +1,18 @@
 /**
- * Canonical bytes of a wire type (protocol.md §5a): `make` compiles an Effect Schema once into a MessagePack codec.
+ * Canonical bytes of a wire type (protocol.md §5a): `make` turns an Effect Schema into a MessagePack codec.
  *
  * 1. `decode(encode(value))` is the value, and `encode(decode(bytes))` is the bytes, for all bytes that are accepted.
  * 2. Bytes are refused with a typed reason and their offset, never with what they hold.
  * 3. Nothing is allocated for a length or a count before it fits its bound and the input that is left.
  * 4. A value outside its type is a bug of the caller: `encode` throws a RangeError that names the place, not the value.
  *
- * Wire.ts says how a schema looks on the wire. One that cannot be represented is refused when its module loads.
+ * Wire.ts says how a schema looks on the wire. It is compiled once, when its codec is first used: a program starts with
+ * all of the protocol's and uses few. One that cannot be represented is refused there.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { compile } from "./internal/compile.ts"
+import { compile, type Node } from "./internal/compile.ts"
 import { Reader, type Reason, REASONS, REFUSED } from "./internal/reader.ts"
 import { Writer } from "./internal/writer.ts"
 
@@ -57,18 +58,20 @@ const attempt = <A>(reader: Reader, read: (reader: Reader) => A): Result.Result<
   }
 }
 
-/** Compiles a codec. Throws a TypeError, at module load, for a schema that has no canonical form. */
+/** A codec. Its first use throws a TypeError for a schema that has no canonical form. */
 export const make = <S extends Schema.Top>(schema: S, name = "value"): Codec<S["Type"]> => {
-  const node = compile(schema.ast, name, 0)
+  let compiled: Node | undefined
+  const nodeOf = (): Node => compiled ??= compile(schema.ast, name, 0)
   // The one place where what was read by the schema's own AST takes on the schema's type. Codec.test.ts holds it
   // against `Schema.is` for every wire type.
-  const read = node.read as (reader: Reader) => S["Type"]
+  const read = (reader: Reader) => nodeOf().read(reader) as S["Type"]
   const readWhole = (reader: Reader): S["Type"] => {
     const value = read(reader)
     return reader.left() === 0 ? value : reader.fail("trailing", reader.at)
   }
   const readPrefix = (reader: Reader) => ({ value: read(reader), length: reader.at })
   const encodeAfter = (before: number, value: S["Type"]): Uint8Array => {
+    const node = nodeOf()
     const writer = new Writer(before + node.measure(value), before)
     node.write(writer, value)
     return writer.bytes

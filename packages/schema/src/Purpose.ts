@@ -75,8 +75,8 @@ export const label = (suite: Suite, purpose: Purpose, ...fields: ReadonlyArray<U
     length += 2 + field.length
   }
   const out = new Uint8Array(length)
-  out.set(PREFIX, 0)
-  let at = PREFIX.length
+  let at = 0
+  for (const byte of PREFIX) out[at++] = byte
   out[at++] = suite
   for (let i = 0; i < purpose.length; i++) out[at++] = purpose.charCodeAt(i)
   at++

@@ -29,6 +29,15 @@ describe("Bytes", () => {
     }))
   })
 
+  it("toHex: the engine's own and the one for engines without are the same", () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
+      const without = Object.defineProperty(bytes.slice(), "toHex", { value: undefined })
+      const expected = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+      assert.strictEqual(Bytes.toHex(bytes), expected)
+      assert.strictEqual(Bytes.toHex(without), expected)
+    }))
+  })
+
   it("isZero, toHex and plain", () => {
     assert.isTrue(Bytes.isZero(new Uint8Array(3)))
     assert.isFalse(Bytes.isZero(Uint8Array.of(0, 1)))

@@ -23,6 +23,7 @@ export interface Reuse {
 export class SealRecord {
   private readonly sealed = new Map<string, { readonly digest: string; readonly node: string }>()
   private readonly mixer = new Mixer()
+  private readonly out = new Uint8Array(8)
 
   /** Notes one sealing. When another text was sealed under the same key and nonce before, answers by whom. */
   note(node: string, key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array): string | undefined {
@@ -35,7 +36,7 @@ export class SealRecord {
 
   /** 64 bits as text, each UTF-16 unit 16 of them. */
   private digest(a: Uint8Array, b: Uint8Array): string {
-    const out = new Uint8Array(8)
+    const { out } = this
     this.mixer.begin(0x51).add(a).add(b).finish(out, 0, 8)
     const unit = (at: number) => (out[at] ?? 0) | ((out[at + 1] ?? 0) << 8)
     return String.fromCharCode(unit(0), unit(2), unit(4), unit(6))

@@ -17,15 +17,24 @@ const HONEST_ENDS = new Set([
 const isHonest = (tag: string, reason: string): boolean =>
   HONEST_ENDS.has(tag) || (tag === "ChannelFailed" && reason === "timeout")
 
+/** `also`: further ends that are to be expected. */
+const meeting = (also: ReadonlySet<string> = new Set()): Invariant.Invariant =>
+  Invariant.make("membersMeet", (world) => ({
+    onObservation: ({ data, node, what }) => {
+      if (what !== "peerEnded") return
+      const [tag, reason] = [Said.text(data, "tag"), Said.text(data, "reason")]
+      if (also.has(`${tag} ${reason}`) || isHonest(tag, reason)) return
+      world.violated(`a connection to a member ends with ${tag}: ${Said.text(data, "why")}`, node)
+    }
+  }))
+
 /** Members that keep to the protocol never refuse each other, nor hold each other for liars. */
-export const membersMeet = Invariant.make("membersMeet", (world) => ({
-  onObservation: ({ data, node, what }) => {
-    if (what !== "peerEnded") return
-    const tag = Said.text(data, "tag")
-    if (isHonest(tag, Said.text(data, "reason"))) return
-    world.violated(`a connection to a member ends with ${tag}: ${Said.text(data, "why")}`, node)
-  }
-}))
+export const membersMeet = meeting()
+
+/** The same where one of them is removed: it is refused. */
+export const membersPart = meeting(
+  new Set(["PeerUnknown removed", "PeerRefused removed", "PeerRefused revoked", "DeviceRevoked "])
+)
 
 /**
  * In the end a relay that lost nothing has every entry that a device shows which is in reach of it, whoever wrote it and

@@ -12,6 +12,7 @@ import * as Bytes from "@sotto/schema/Bytes"
 import * as Utf8 from "@sotto/schema/Utf8"
 import type * as Node from "@sotto/simulation/Node"
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { collectionOf, KEYS, type Merge, MERGES } from "./Names.ts"
 
@@ -40,6 +41,7 @@ export class Board {
   readonly #collections: ReadonlyArray<readonly [Merge, Items]>
   readonly #lineByItem = new Map<string, Line>()
   readonly #unread = new Set<Merge>(MERGES)
+  readonly #withdrawn = new Set<Queue.Queue<void>>()
 
   constructor({ items }: Client.Client["Service"]) {
     this.#collections = MERGES.map((name) => {
@@ -63,24 +65,39 @@ export class Board {
     return [...this.#lineByItem.values()].map(({ text }) => text).toSorted()
   }
 
+  /** Entries were taken back: a version that was behind a head may be gone, of which no change of the item tells. */
+  readAgain(): void {
+    for (const queue of this.#withdrawn) Queue.offerUnsafe(queue, undefined)
+  }
+
   /** Keeps it as the items are, for as long as the device runs. */
   follow(host: Node.Base): Effect.Effect<unknown> {
-    return Effect.forEach(this.#collections, ([name, collection]) => {
-      const reading = Stream.runForEach(
-        collection.watch(),
-        () => Effect.andThen(this.#read(name, collection), Effect.sync(() => this.#tell(host)))
-      )
-      // As an app that reads again when its storage failed for a moment.
-      const again = Effect.matchEffect(reading, {
-        onFailure: ({ _tag }) =>
-          _tag === "Closed" ? Effect.never : Effect.andThen(
-            Effect.sync(() => host.mark("items read again")),
-            Effect.sleep(AGAIN_MILLIS)
-          ),
-        onSuccess: () => Effect.sleep(AGAIN_MILLIS)
-      })
-      return Effect.forever(again)
-    }, { concurrency: "unbounded", discard: true })
+    return Effect.forEach(
+      this.#collections,
+      ([name, collection]) =>
+        Effect.flatMap(Queue.sliding<void>(1), (withdrawn) => {
+          this.#withdrawn.add(withdrawn)
+          return this.#follow(host, name, collection, withdrawn)
+        }),
+      { concurrency: "unbounded", discard: true }
+    )
+  }
+
+  #follow(host: Node.Base, name: Merge, collection: Items, withdrawn: Queue.Queue<void>): Effect.Effect<never> {
+    const reading = Stream.runForEach(
+      Stream.merge(collection.watch(), Stream.fromQueue(withdrawn)),
+      () => Effect.andThen(this.#read(name, collection), Effect.sync(() => this.#tell(host)))
+    )
+    // As an app that reads again when its storage failed for a moment.
+    const again = Effect.matchEffect(reading, {
+      onFailure: ({ _tag }) =>
+        _tag === "Closed" ? Effect.never : Effect.andThen(
+          Effect.sync(() => host.mark("items read again")),
+          Effect.sleep(AGAIN_MILLIS)
+        ),
+      onSuccess: () => Effect.sleep(AGAIN_MILLIS)
+    })
+    return Effect.forever(again)
   }
 
   #read(name: Merge, collection: Items) {

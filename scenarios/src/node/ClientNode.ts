@@ -70,10 +70,14 @@ export const start = (host: Node.Base, directory: Directory) =>
       host.observe("standing", { relay: Bytes.toHex(address.key), caught: misbehaved !== null })
     }
     const view = new View.View()
-    const resets = yield* Queue.unbounded<void>()
-    yield* Effect.forkScoped(listen(host, client, resets))
-    yield* Effect.forkScoped(read(host, client, view, resets))
     const board = host.knobs["items"] === true ? new Board(client) : undefined
+    const resets = yield* Queue.unbounded<void>()
+    const reset = () => {
+      Queue.offerUnsafe(resets, undefined)
+      board?.readAgain()
+    }
+    yield* Effect.forkScoped(listen(host, client, reset))
+    yield* Effect.forkScoped(read(host, client, view, resets))
     if (board !== undefined) yield* Effect.forkScoped(board.follow(host))
     return { host, client, identity, view, board, directory, scope: yield* Effect.scope } satisfies Handle
   })
@@ -122,11 +126,11 @@ const tellCursors = (host: Node.Base, { relays }: Status): void => {
   for (const { received, relay } of relays) host.observe("cursor", { relay: Bytes.toHex(relay), position: received })
 }
 
-const listen = (host: Node.Base, client: Client.Client["Service"], resets: Queue.Queue<void>) =>
+const listen = (host: Node.Base, client: Client.Client["Service"], reset: () => void) =>
   Stream.runForEach(client.events, (event) =>
     event._tag === "Misbehaved"
       ? Effect.map(client.evidence, (all) => accuse(host, Bytes.toHex(event.relay), all))
-      : Effect.sync(() => hear(host, event, resets)))
+      : Effect.sync(() => hear(host, event, reset)))
 
 /** Tells what a relay was caught with; nothing, when there is no evidence of it. */
 const accuse = (host: Node.Base, relay: string, all: ReadonlyArray<RelayMisbehaved>): void => {
@@ -139,14 +143,14 @@ const accuse = (host: Node.Base, relay: string, all: ReadonlyArray<RelayMisbehav
   })
 }
 
-const hear = (host: Node.Base, event: ClientEvent, resets: Queue.Queue<void>): void => {
+const hear = (host: Node.Base, event: ClientEvent, reset: () => void): void => {
   if (event._tag === "CaughtUp") {
     host.observe("cursor", { relay: Bytes.toHex(event.relay), position: event.position })
   } else if (event._tag === "RelayReset") host.observe("reset", { relay: Bytes.toHex(event.relay) })
   else if (event._tag === "Gap") {
     host.observe("gap", { relay: Bytes.toHex(event.relay), from: event.from, to: event.to })
   } else if (event._tag !== "Connected" && event._tag !== "Disconnected") host.mark(event._tag)
-  if (event._tag === "Restored" || event._tag === "Retracted") Queue.offerUnsafe(resets, undefined)
+  if (event._tag === "Restored" || event._tag === "Retracted") reset()
 }
 
 /** What a device waits for; undefined when it is at rest. */

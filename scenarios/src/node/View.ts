@@ -4,6 +4,7 @@
  */
 import type { ReceivedEntry } from "@sotto/core/Client"
 import * as Bytes from "@sotto/schema/Bytes"
+import * as ByteText from "@sotto/simulation/ByteText"
 
 /** An operation as text: collection, key and value, which tests make of text only. */
 export type OpText = readonly [collection: string, key: string, value: string]
@@ -18,17 +19,11 @@ export interface Seen {
   readonly ops: ReadonlyArray<OpText>
 }
 
-/** Text that tests write is ASCII; anything else comes out as something that no test wrote. */
-const textOf = (bytes: Uint8Array): string => {
-  let text = ""
-  for (const byte of bytes) text += String.fromCharCode(byte)
-  return text
-}
-
+// Text that tests write is ASCII; anything else comes out as something that no test wrote.
 const opText = ({ action, collection, key }: ReceivedEntry["ops"][number]): OpText => [
   collection,
   key,
-  action._tag === "Put" ? textOf(action.value) : `<${action._tag}>`
+  action._tag === "Put" ? ByteText.of(action.value) : `<${action._tag}>`
 ]
 
 /** An entry as invariants, probes and people see it. */

@@ -2,6 +2,7 @@
  * The process of one mutant, or of the unmutated code: plants the mutant, imports the config, answers searches. Started
  * by `Runner`, spoken to by messages (`Child.ts`).
  */
+import { enableCompileCache, flushCompileCache } from "node:module"
 import { pathToFileURL } from "node:url"
 import type { Simulation } from "../Simulation.ts"
 import type { Answer, Question } from "./Child.ts"
@@ -38,6 +39,9 @@ const pause = async (seeds: number): Promise<void> => {
   await say({ kind: "progress", seeds })
 }
 
+// Most of what one process compiles, all of them do; a source that differs is not taken from there.
+enableCompileCache()
+
 /** A patch that does not parse, or throws when it is loaded, fails here: the message names its file. */
 const importConfig = async (
   config: string,
@@ -55,6 +59,8 @@ const importConfig = async (
 const load = async ({ config, directory, mutant }: Extract<Question, { readonly kind: "load" }>): Promise<Answer> => {
   const planted = mutant === undefined ? undefined : plant(mutant, directory)
   const module = await importConfig(config, mutant)
+  // Now: the process is killed when it has answered.
+  flushCompileCache()
   if (module.simulations === undefined) {
     return { kind: "failed", error: `${config} exports no simulations`, cpuMillis: 0 }
   }

@@ -39,8 +39,10 @@ export interface Options {
   readonly role: Role
   /** Never empty: two known implementations differ on an empty one. */
   readonly prologue: Uint8Array
-  /** Randomness for ephemeral keys and encapsulations, drawn in the order of the tokens. */
+  /** Secrets of ephemeral keys, drawn in the order of the tokens. */
   readonly random: (length: number) => Uint8Array
+  /** Randomness of encapsulations, for a run that is reproduced; without it the KEM draws its own, which is faster. */
+  readonly kemRandom?: (length: number) => Uint8Array
   readonly static?: PrivateKey
   /** The responder's key, for an initiator whose pattern knows it before. */
   readonly remoteStatic?: PublicKey
@@ -289,10 +291,10 @@ const writeStatic = (handshake: Handshake): Written => {
 }
 
 const encapsulate = (handshake: Handshake, token: "ekem" | "skem"): Written | Failure => {
-  const { primitives, random } = handshake.options
+  const { kemRandom, primitives } = handshake.options
   const remote = token === "ekem" ? handshake.remoteEphemeral : handshake.remoteStatic
   if (remote === undefined) return bug(`${token} without its key`)
-  const made = primitives.kem.encapsulate(remote.kem, random(primitives.kem.randomnessBytes))
+  const made = primitives.kem.encapsulate(remote.kem, kemRandom?.(primitives.kem.randomnessBytes))
   if (made === undefined) return "public-key"
   const { ciphertext, sharedSecret } = made
   if (token === "ekem") {

@@ -25,11 +25,12 @@ export interface SymmetricState {
 /** A nonce: four zero bytes, then the counter in the cipher's order. */
 export const nonceBytes = (primitives: NoisePrimitives, counter: number): Uint8Array => {
   const nonce = new Uint8Array(12)
-  const high = Math.floor(counter / 0x1_0000_0000)
-  const view = new DataView(nonce.buffer)
   const little = primitives.nonceOrder === "little"
-  view.setUint32(little ? 4 : 8, counter >>> 0, little)
-  view.setUint32(little ? 8 : 4, high, little)
+  let rest = counter
+  for (let i = 0; i < 8; i++) {
+    nonce[little ? 4 + i : 11 - i] = rest % 256
+    rest = Math.floor(rest / 256)
+  }
   return nonce
 }
 

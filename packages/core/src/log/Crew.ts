@@ -82,8 +82,6 @@ export interface Crew {
   readonly start: Effect.Effect<void, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable>
   readonly pull: Effect.Effect<void, NotConnected>
   readonly reconcile: Effect.Effect<ReadonlyArray<Comparison>>
-  /** Looks again at everything that waits, and at what stands after a cut-off: members have changed here. */
-  readonly lookAgain: Effect.Effect<void>
   readonly settled: Effect.Effect<void>
   readonly acknowledge: Effect.Effect<void>
   readonly flush: (atMost?: Duration.Input) => Effect.Effect<number>
@@ -155,7 +153,6 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
       }),
       pull: pull(bridge),
       reconcile: reconcile(bridge),
-      lookAgain: lookAgain(bridge),
       settled: settled(bridge),
       acknowledge: acknowledge(bridge),
       flush: (atMost) => flush(bridge, atMost),

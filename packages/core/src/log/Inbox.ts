@@ -102,6 +102,15 @@ const NOWHERE = Position.make(0)
 export const reconsider = (journal: Journal, last: boolean) =>
   journal.update((books: Books) => acceptArrival(journal, books, undefined, NOTHING, last))
 
+/**
+ * Takes something in and tells what happened: also when whoever asked goes away meanwhile, since what is durable by then
+ * happens no second time.
+ */
+export const telling = <A extends { readonly events: ReadonlyArray<ClientEvent> }, E, R>(
+  taking: Effect.Effect<A, E, R>,
+  tell: (events: ReadonlyArray<ClientEvent>) => Effect.Effect<void>
+): Effect.Effect<A, E, R> => Effect.uninterruptible(Effect.tap(taking, ({ events }) => tell(events)))
+
 const NO_RELAY = Ledger.RelayNumber.make(0)
 const NOTHING = { arrived: [], placed: [], missing: [] }
 

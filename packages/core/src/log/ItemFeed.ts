@@ -279,7 +279,10 @@ class Reading {
   }
 }
 
-/** Whether a relay was read to its end, and all that came is accepted or refused for good. */
+/**
+ * Whether all that came is accepted or refused for good, and a relay was read to its end. Without a relay nothing has an
+ * end: devices give what they have in the order in which they accepted it, what it needs before it.
+ */
 const isAtRest = ({ bookByHex, waitingByHex }: Books): boolean =>
-  waitingByHex.size === 0 &&
-  [...bookByHex.values()].some(({ mark: { cursor, head } }) => head !== null && cursor >= head.body.position)
+  waitingByHex.size === 0 && (bookByHex.size === 0 ||
+    [...bookByHex.values()].some(({ mark: { cursor, head } }) => head !== null && cursor >= head.body.position))

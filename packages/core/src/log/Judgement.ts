@@ -67,8 +67,6 @@ export const judge = Effect.fnUntraced(function*(
   const forgotten = yield* stored(journal, books, ({ held, reason }) => !held && reason !== "epoch-unknown")
   let fresh: ReadonlyArray<Candidate> = [...forgotten, ...candidates]
   let again = everything
-  // What this device itself wrote about members cuts as well.
-  if (everything) yield* hearing.cut()
   while (true) {
     const context = { crypto: journal.crypto, state: hearing.known.state, nowMillis, truncated }
     const from = hearing.accepted.length
@@ -85,6 +83,19 @@ export const judge = Effect.fnUntraced(function*(
     const sealed = yield* stored(journal, books, ({ held, reason }) => !held && reason === "epoch-unknown")
     fresh = [...sealed, ...hearing.unopened()]
   }
+  return yield* record(journal, books, hearing)
+})
+
+/**
+ * Takes back what stands after the cut-offs that this device has just signed itself: what it accepted while it looked
+ * where the chains of a member end, and what it left out on purpose.
+ */
+export const cut = Effect.fnUntraced(function*(
+  journal: Journal,
+  books: Books
+): Effect.fn.Return<Judged, StoreFailed | KeystoreFailed | QuarantineFull | EntropyUnavailable> {
+  const hearing = new Hearing(journal, books, yield* Clock.currentTimeMillis)
+  yield* hearing.cut()
   return yield* record(journal, books, hearing)
 })
 

@@ -21,12 +21,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
-import { Closed, NotWriter, OutboxFull, TooLarge } from "../ClientError.ts"
+import { Closed, NotWriter, OutboxFull, type QuarantineFull, TooLarge } from "../ClientError.ts"
 import type { EntropyUnavailable } from "../Crypto.ts"
 import * as Entropy from "../internal/entropy.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import { hasRole, type MembershipRefused } from "../space/Membership.ts"
 import * as SpaceState from "../space/SpaceState.ts"
+import type { ClientEvent } from "../Status.ts"
 import type { StoreFailed, Write } from "../Store.ts"
 import * as Batch from "./Batch.ts"
 import * as Chain from "./Chain.ts"
@@ -34,6 +35,7 @@ import * as ChainLink from "./ChainLink.ts"
 import { type Cursor, Ordinal } from "./Cursor.ts"
 import * as Directory from "./Directory.ts"
 import type { Books, Change, Journal } from "./Journal.ts"
+import * as Judgement from "./Judgement.ts"
 import * as Ledger from "./Ledger.ts"
 import * as MemberLog from "./MemberLog.ts"
 import * as Quorum from "./Quorum.ts"
@@ -54,7 +56,7 @@ export type PushFailed =
   | KeystoreFailed
   | StoreFailed
 
-export type AddMemberFailed = MembershipRefused | PushFailed
+export type AddMemberFailed = MembershipRefused | PushFailed | QuarantineFull
 
 /** Where a pushed value goes. */
 export interface PushOptions {
@@ -96,8 +98,14 @@ export const putOp = (value: Uint8Array, { collection = "", key = "", parents = 
 export interface Outbox {
   /** Writes operations, all of them or none, in one entry. */
   readonly push: (ops: Batch.Transaction) => Effect.Effect<Receipt, PushFailed>
-  /** Applies a membership operation and writes it, in one commit. */
-  readonly pushMember: (op: MemberOp) => Effect.Effect<Receipt, AddMemberFailed>
+  /** Applies a membership operation and writes it, in one commit, which takes back what it says does not count. */
+  readonly pushMember: (op: MemberOp) => Effect.Effect<MemberWritten, AddMemberFailed>
+}
+
+/** A membership operation that is written, and what it did to the log. */
+export interface MemberWritten {
+  readonly receipt: Receipt
+  readonly events: ReadonlyArray<ClientEvent>
 }
 
 /** A push in line. */
@@ -274,7 +282,10 @@ const appendMember = Effect.fnUntraced(function*(
   before: Books,
   gossip: Gossip,
   op: MemberOp
-): Effect.fn.Return<Change<Receipt>, AppendFailed | MembershipRefused | KeystoreFailed> {
+): Effect.fn.Return<
+  Change<MemberWritten>,
+  AppendFailed | MembershipRefused | StoreFailed | KeystoreFailed | QuarantineFull
+> {
   const { crypto, identity } = journal
   const state = MemberLog.openEpochs(
     crypto,
@@ -285,11 +296,16 @@ const appendMember = Effect.fnUntraced(function*(
   const change = yield* append(journal, before, gossip, [transaction])
   const [receipt] = change.value
   if (receipt === undefined) return yield* Effect.die("a transaction without an entry")
+  const stateWrite = yield* Directory.stateWrite(journal, state)
+  const { books, committed, events, writes } = yield* Judgement.cut(journal, { ...change.books, state })
   return {
-    ...change,
-    books: { ...change.books, state },
-    writes: [...change.writes, yield* Directory.stateWrite(journal, state)],
-    value: receipt
+    books,
+    writes: [...change.writes, stateWrite, ...writes],
+    value: { receipt, events },
+    committed: () => {
+      change.committed?.()
+      committed()
+    }
   }
 })
 

@@ -278,9 +278,8 @@ const take = Effect.fnUntraced(function*(
   if (theirs.size > THEIRS_MAX) theirs.clear()
   // Before they are accepted: what is given next may be looked for at once.
   for (const envelope of envelopes) theirs.add(Bytes.toHex(envelopeId(journal.crypto, envelope)))
-  const { events, ids } = yield* Inbox.acceptGiven(journal, envelopes)
+  const { ids } = yield* Inbox.telling(Inbox.acceptGiven(journal, envelopes), listener.events)
   counts.received += envelopes.length
-  yield* listener.events(events)
   return ids
 })
 

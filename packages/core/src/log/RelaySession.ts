@@ -304,8 +304,10 @@ const take = Effect.fnUntraced(function*(
   const { journal, listener, relay } = live
   const placed = pages.length === 1 ? pages[0]?.placed ?? [] : pages.flatMap((page) => page.placed)
   const head = pages.at(-1)?.head ?? null
-  const taken = yield* Inbox.accept(journal, relay, { placed, head, last: listener.last() })
-  yield* listener.events(taken.events)
+  const taken = yield* Inbox.telling(
+    Inbox.accept(journal, relay, { placed, head, last: listener.last() }),
+    listener.events
+  )
   // What shows another relay's misconduct is in the books, where its keeper finds it.
   const caught = taken.caught.find(({ evidence }) => Bytes.equals(evidence.relay, relay))
   if (caught !== undefined) return yield* caught

@@ -166,10 +166,11 @@ export class RelayTalk {
   #came({ count, done, ids }: WaitingFor<"Envelopes">, { more, placed }: Of<"Page">): Effect.Effect<void, TakeFailed> {
     const { events, journal, last, relay } = this.#session
     if (ids.length + placed.length > count) return Effect.fail(invalid("more envelopes than were asked for"))
-    return Effect.flatMap(Inbox.acceptFound(journal, relay, { placed, last: last() }), (taken) => {
+    const taking = Inbox.telling(Inbox.acceptFound(journal, relay, { placed, last: last() }), events)
+    return Effect.flatMap(taking, (taken) => {
       ids.push(...taken.ids)
       if (!more) this.#waiting = undefined
-      return Effect.andThen(events(taken.events), more ? Effect.void : Effect.asVoid(Deferred.succeed(done, ids)))
+      return more ? Effect.void : Effect.asVoid(Deferred.succeed(done, ids))
     })
   }
 }

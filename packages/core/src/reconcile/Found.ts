@@ -62,28 +62,46 @@ export const fromLists = (
   })
 }
 
+/** Appends the ids of rows that were not taken before. */
+const take = (
+  index: IdIndex.IdIndex,
+  rows: ReadonlyArray<number>,
+  taken: Set<number> | undefined,
+  ids: Array<Uint8Array>
+): void => {
+  for (const row of rows) {
+    if (taken?.has(row) === true) continue
+    taken?.add(row)
+    ids.push(IdIndex.idOf(index, row))
+  }
+}
+
 /** What was found by short ids: pairs of words of which each side has some. */
 export const fromShortIds = (
   replica: ReconcileSet.Replica,
   proof: Uint8Array,
   shortIds: Uint32Array
 ): Found => {
-  const push = new Map<number, Uint8Array>()
-  const need = new Set<number>()
+  const push: Array<Uint8Array> = []
+  const need = new Float64Array(shortIds.length / 2)
+  const rows: Array<number> = []
+  // By row, so that what garbage shows twice is taken once.
+  const taken = replica.indexes.map(() => new Set<number>())
+  let needed = 0
   for (let i = 0; i < shortIds.length; i += 2) {
     const high = shortIds[i] ?? 0
     const low = shortIds[i + 1] ?? 0
     let isMine = false
     for (const [number, index] of replica.indexes.entries()) {
-      // By row, so that what garbage shows twice is taken once.
-      for (const row of IdIndex.rowsOf(index, high, low)) {
-        isMine = true
-        push.set(row * replica.indexes.length + number, IdIndex.idOf(index, row))
-      }
+      rows.length = 0
+      IdIndex.findRows(index, high, low, rows)
+      isMine ||= rows.length > 0
+      take(index, rows, taken[number], push)
     }
-    if (!isMine) need.add(ShortId.handleOf(high, low))
+    if (!isMine) need[needed++] = ShortId.handleOf(high, low)
   }
-  return make(replica, proof, { push: [...push.values()], need: Float64Array.from(need).sort(), needsAll: false })
+  const sorted = need.subarray(0, needed).sort()
+  return make(replica, proof, { push, need: sorted.filter((handle, i) => handle !== sorted[i - 1]), needsAll: false })
 }
 
 /** Why what came does not show that the sets are equal now. */

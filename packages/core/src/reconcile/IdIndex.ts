@@ -96,29 +96,26 @@ export const has = (index: IdIndex, high: number, low: number, words: Uint32Arra
 export const rowOf = (index: IdIndex, high: number, low: number, words: Uint32Array): number =>
   rowAt(index.slots[slotOf(index, high, low, words)] ?? 0)
 
-const rowsWhere = (index: IdIndex, high: number, isWanted: (entry: number) => boolean): ReadonlyArray<number> => {
+/** Appends the rows with this short id to `found`: seldom more than one. */
+export const findRows = (index: IdIndex, high: number, low: number, found: Array<number>): void => {
   const mask = index.slots.length - 1
-  const found: Array<number> = []
   for (let slot = homeOf(index, high);; slot = (slot + 1) & mask) {
     const entry = index.slots[slot] ?? 0
-    if (entry === 0) return found
-    if (isWanted(entry)) found.push(rowAt(entry))
+    if (entry === 0) return
+    if (isShort(index, entry, high, low)) found.push(rowAt(entry))
   }
 }
 
-/** The rows with this short id: seldom more than one. */
-export const rowsOf = (index: IdIndex, high: number, low: number): ReadonlyArray<number> =>
-  rowsWhere(index, high, (entry) => isShort(index, entry, high, low))
-
-/** The rows with this handle. */
-export const rowsOfHandle = (index: IdIndex, handle: number): ReadonlyArray<number> => {
+/** Appends the rows with this handle to `found`. */
+export const findRowsOfHandle = (index: IdIndex, handle: number, found: Array<number>): void => {
+  const mask = index.slots.length - 1
   const high = Math.floor(handle / 0x1_0000)
   const low = handle % 0x1_0000 << 16
-  return rowsWhere(
-    index,
-    high,
-    (entry) => ((entry ^ low) & ~ENTRY_MASK) === 0 && handleOf(index, rowAt(entry)) === handle
-  )
+  for (let slot = homeOf(index, high);; slot = (slot + 1) & mask) {
+    const entry = index.slots[slot] ?? 0
+    if (entry === 0) return
+    if (((entry ^ low) & ~ENTRY_MASK) === 0 && handleOf(index, rowAt(entry)) === handle) found.push(rowAt(entry))
+  }
 }
 
 /**

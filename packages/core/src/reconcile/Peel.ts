@@ -15,18 +15,43 @@ export interface Peeled {
   readonly shortIds: Uint32Array
 }
 
-/** Whether the cell holds exactly one short id, as far as 24 bits and its walk tell. */
-const isPure = (cells: Cells.Cells, cell: number): boolean => {
-  const at = cell * Cells.CELL_WORDS
+/** Whether the cell seems to hold exactly one short id: its check fits. Its walk has to come by here besides. */
+const seemsPure = (cells: Cells.Cells, at: number): boolean => {
   const high = cells[at] ?? 0
   const low = cells[at + 1] ?? 0
   const check = cells[at + 2] ?? 0
-  if ((high | low | check) === 0) return false
-  return ShortId.checkOf(high, low) === check && Cells.visits(high, low, cell)
+  return (high | low | check) !== 0 && ShortId.checkOf(high, low) === check
 }
 
 const isEmpty = (cells: Cells.Cells): boolean => {
   for (let i = 0; i < cells.length; i++) if (cells[i] !== 0) return false
+  return true
+}
+
+const walk: Array<number> = []
+
+/** Whether the first `steps` cells of the walk have this one among them. */
+const passes = (steps: number, cell: number): boolean => {
+  for (let step = 0; step < steps; step++) if (walk[step] === cell) return true
+  return false
+}
+
+/**
+ * Takes the short id that a cell seems to hold out of all cells of its walk, and puts those that seem to be pure then on
+ * top of `waiting`; false, with nothing changed, when the walk does not come by the cell.
+ */
+const takeOut = (cells: Cells.Cells, cell: number, waiting: Array<number>): boolean => {
+  const at = cell * Cells.CELL_WORDS
+  const high = cells[at] ?? 0
+  const low = cells[at + 1] ?? 0
+  const check = cells[at + 2] ?? 0
+  const steps = Cells.walkOf(walk, high, low, Cells.countOf(cells))
+  if (!passes(steps, cell)) return false
+  for (let step = 0; step < steps; step++) {
+    const next = walk[step] ?? 0
+    Cells.toggleOne(cells, next, high, low, check)
+    if (seemsPure(cells, next * Cells.CELL_WORDS)) waiting.push(next)
+  }
   return true
 }
 
@@ -40,20 +65,15 @@ export const peel = (cells: Cells.Cells): Peeled => {
   let taken = 0
   // Late cells are hit rarely, so most that are pure from the start are there. Those that become pure are put on top.
   const waiting: Array<number> = []
-  for (let cell = 0; cell < count; cell++) if (isPure(cells, cell)) waiting.push(cell)
-  const walk: Cells.Walk = { at: 0, s0: 0, s1: 0 }
+  for (let cell = 0; cell < count; cell++) if (seemsPure(cells, cell * Cells.CELL_WORDS)) waiting.push(cell)
   for (let cell = waiting.pop(); cell !== undefined && taken < count; cell = waiting.pop()) {
-    if (!isPure(cells, cell)) continue
-    const high = cells[cell * Cells.CELL_WORDS] ?? 0
-    const low = cells[cell * Cells.CELL_WORDS + 1] ?? 0
+    const at = cell * Cells.CELL_WORDS
+    const high = cells[at] ?? 0
+    const low = cells[at + 1] ?? 0
+    if (!seemsPure(cells, at) || !takeOut(cells, cell, waiting)) continue
     found[2 * taken] = high
     found[2 * taken + 1] = low
     taken++
-    const check = ShortId.checkOf(high, low)
-    for (Cells.begin(walk, high, low); walk.at < count; Cells.advance(walk)) {
-      Cells.toggleOne(cells, walk.at, high, low, check)
-      if (isPure(cells, walk.at)) waiting.push(walk.at)
-    }
   }
   return { complete: isEmpty(cells), shortIds: found.subarray(0, 2 * taken) }
 }

@@ -185,12 +185,18 @@ export const idsBelow = (replica: Replica, bits: number, node: number): Readonly
   return found
 }
 
-/** The ids with these handles, each once. */
+/** The ids with these handles, which are sorted, each once. */
 export const idsOf = (replica: Replica, handles: Iterable<number>): ReadonlyArray<Uint8Array> => {
   const found: Array<Uint8Array> = []
-  for (const handle of new Set(handles)) {
+  const rows: Array<number> = []
+  let before = -1
+  for (const handle of handles) {
+    if (handle === before) continue
+    before = handle
     for (const index of replica.indexes) {
-      for (const row of IdIndex.rowsOfHandle(index, handle)) found.push(IdIndex.idOf(index, row))
+      rows.length = 0
+      IdIndex.findRowsOfHandle(index, handle, rows)
+      for (const row of rows) found.push(IdIndex.idOf(index, row))
     }
   }
   return found

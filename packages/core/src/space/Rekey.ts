@@ -117,7 +117,7 @@ const wrapTo = (
   publicKey: Uint8Array,
   payload: Uint8Array
 ): KeyWrap | undefined => {
-  const encapsulated = crypto.xWing.encapsulate(publicKey, crypto.random(crypto.xWing.randomnessBytes))
+  const encapsulated = crypto.xWing.encapsulate(publicKey)
   if (encapsulated === undefined) return undefined
   const key = wrapKey(crypto, bound, encapsulated.sharedSecret)
   return {

@@ -152,6 +152,23 @@ describe("Handshake", () => {
     assert.strictEqual(failureOf(peer()[1], new Uint8Array(1217)), "payload")
   })
 
+  it("leaves the randomness of encapsulations to the backend, which has the faster way to it", () => {
+    const given: Array<Uint8Array | undefined> = []
+    const watched = {
+      ...crypto,
+      mlKem: {
+        ...crypto.mlKem,
+        encapsulate: (publicKey: Uint8Array, randomness?: Uint8Array) => {
+          given.push(randomness)
+          return crypto.mlKem.encapsulate(publicKey, randomness)
+        }
+      }
+    }
+    const side = Handshake.relayInitiator(watched, { relayKey: identity.relayKey, relayKeys: identity.keys, prelude })
+    assert.isTrue(Result.isSuccess(side.write()))
+    assert.deepStrictEqual(given, [undefined])
+  })
+
   it("dead entropy is a failure, not a defect", () => {
     const dead = {
       ...crypto,

@@ -67,12 +67,14 @@ const start = (vector: Vector, role: Pattern.Role): Noise.Handshake => {
   const local = keyOf(vector[role])
   const responder = keyOf(vector.responder)
   const chosen = patternOf(pattern, psks)
+  const draw = scripted(vector[role].draws)
   return Noise.initialize({
     primitives,
     pattern: chosen,
     role,
     prologue: fromHex(vector.prologue),
-    random: scripted(vector[role].draws),
+    random: draw,
+    kemRandom: draw,
     psks: vector.psks.map(fromHex),
     ...(local !== undefined && { static: local }),
     ...(chosen.responderKnown && role === "initiator" && responder !== undefined && { remoteStatic: responder.public })

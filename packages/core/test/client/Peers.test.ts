@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import * as Connection from "@sotto/core/channel/Connection"
+import { text } from "@sotto/core/item/Collection"
 import type { PeerReconciled } from "@sotto/core/log/Peers"
 import * as Membership from "@sotto/core/space/Membership"
 import * as Rekey from "@sotto/core/space/Rekey"
@@ -8,6 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import { push, sorted } from "../kit/values.ts"
 import * as World from "../kit/World.ts"
 
@@ -51,6 +53,32 @@ const second = <A>(all: ReadonlyArray<A>): A => {
   if (first === undefined) throw new Error("nobody")
   return first
 }
+
+const notesOf = (host: World.DeviceHost) => host.client().items.collection("notes", { form: text })
+
+/** Signs that a device is out, and that nothing of what it wrote counts. */
+const removal = Effect.fnUntraced(function*({ crypto }: World.World, by: World.DeviceHost, gone: World.DeviceHost) {
+  const prepared = Rekey.prepare({
+    crypto,
+    state: yield* by.client().state,
+    signer: Membership.deviceSigner(crypto, by.identity()),
+    removed: [gone.identity().id],
+    cutoffs: [],
+    nowMillis: 0
+  })
+  return prepared === undefined ? yield* Effect.die("no key of the current epoch") : prepared.op
+})
+
+/** The names of the events of a device from now on, as they are when it is asked. */
+const heard = Effect.fnUntraced(function*(host: World.DeviceHost) {
+  const names: Array<string> = []
+  yield* Effect.forkScoped(
+    Stream.runForEach(host.client().events, ({ _tag }) => Effect.sync(() => names.push(_tag))),
+    { startImmediately: true }
+  )
+  yield* World.settle
+  return Effect.as(World.settle, names)
+})
 
 const untilSame = (...hosts: ReadonlyArray<World.DeviceHost>) =>
   World.untilEffect(
@@ -185,6 +213,47 @@ layer(World.CryptoLive)("devices without a relay", (it) => {
       yield* push(a.client(), "to be read")
       yield* sync(reader, a)
       assert.deepStrictEqual(yield* sorted(reader.client()), ["to be read"])
+    }))
+
+  it.effect("show the same when one is removed, whoever has what it wrote", () =>
+    Effect.gen(function*() {
+      const { a, others, world } = yield* crowd("b", "c", "d")
+      const [b, c, d] = others
+      if (b === undefined || c === undefined || d === undefined) return yield* Effect.die("nobody")
+      yield* notesOf(c).put("k", "by c")
+      yield* push(c.client(), "more by c")
+      for (const host of [a, b]) yield* sync(c, host)
+      yield* notesOf(b).put("k", "on top")
+      const told = yield* heard(a)
+      yield* a.client().addMember(yield* removal(world, a, c))
+      // Who removes a device takes back what it had accepted of it itself.
+      assert.include(yield* told, "Retracted")
+      assert.notInclude(yield* sorted(a.client()), "more by c")
+      for (const [from, to] of [[b, a], [d, a]] as const) yield* sync(from, to)
+      const expected = yield* sorted(b.client())
+      for (const host of [a, b, d]) {
+        assert.deepStrictEqual(yield* sorted(host.client()), expected)
+        // The entry on which this one stands comes to nobody any more.
+        assert.strictEqual(yield* notesOf(host).get("k"), "on top")
+        assert.lengthOf(yield* notesOf(host).history("k"), 1)
+      }
+    }))
+
+  it.effect("hear what happened also when that ends the connection", () =>
+    Effect.gen(function*() {
+      const { a, others, world } = yield* crowd("b", "c")
+      const [b, c] = others
+      if (b === undefined || c === undefined) return yield* Effect.die("nobody")
+      yield* push(c.client(), "by c")
+      yield* sync(c, b)
+      const linked = yield* link(c, b)
+      yield* World.untilEffect("they met", Effect.map(b.client().peers.connected, ({ length }) => length === 1))
+      const told = yield* heard(b)
+      // The removed device is the one that passes the news on.
+      yield* c.client().addMember(yield* removal(world, a, c))
+      yield* Fiber.join(linked.answering)
+      assert.includeMembers([...(yield* told)], ["MemberRemoved", "Retracted"])
+      assert.notInclude(yield* sorted(b.client()), "by c")
     }))
 })
 

@@ -27,6 +27,15 @@ const wrongEncapsulation = (kem: Kem): Kem => ({
   }
 })
 
+/** Agrees with itself, and with nobody else. */
+const otherSecrets = (kem: Kem): Kem => ({
+  ...wrongEncapsulation(kem),
+  decapsulate: (secretKey, ciphertext) => {
+    const secret = kem.decapsulate(secretKey, ciphertext)
+    return secret === undefined ? undefined : off(secret)
+  }
+})
+
 const wrongDecapsulation = (kem: Kem): Kem => ({ ...kem, decapsulate: () => new Uint8Array(32) })
 
 const lacking = (): never => {
@@ -64,9 +73,11 @@ const broken: ReadonlyArray<readonly [primitive: string, change: Partial<CryptoS
   }],
   ["ML-KEM-768", { mlKem: wrongEncapsulation(right.mlKem) }],
   ["ML-KEM-768", { mlKem: wrongDecapsulation(right.mlKem) }],
+  ["ML-KEM-768", { mlKem: otherSecrets(right.mlKem) }],
   ["ML-KEM-768", { mlKem: { ...right.mlKem, keyPair: lacking } }],
   ["X-Wing", { xWing: wrongEncapsulation(right.xWing) }],
   ["X-Wing", { xWing: wrongDecapsulation(right.xWing) }],
+  ["X-Wing", { xWing: otherSecrets(right.xWing) }],
   ["ristretto255", { ristretto: { ...ristretto, fromUniform: (bytes) => off(ristretto.fromUniform(bytes)) } }],
   ["ristretto255", { ristretto: { ...ristretto, multiply: (_, element) => element } }],
   ["comparison", { equal: () => true }],

@@ -124,15 +124,20 @@ describe("IdIndex", () => {
   it("tells ids with one short id apart", () => {
     const index = IdIndex.make()
     const words = (n: number) => Uint32Array.of(n, 0, 0, 0, 0, 0, 0, 0)
+    const rowsOf = (low: number) => {
+      const found: Array<number> = []
+      IdIndex.findRows(index, 0xffff_ffff, low, found)
+      return found
+    }
     // Many short ids with one home, one of them twice, at the end of the table: they wrap around.
     for (let n = 0; n < 40; n++) IdIndex.add(index, 0xffff_ffff, n === 7 ? 6 : n, words(n))
     assert.isTrue(IdIndex.has(index, 0xffff_ffff, 6, words(6)))
     assert.isTrue(IdIndex.has(index, 0xffff_ffff, 6, words(7)))
     assert.isFalse(IdIndex.has(index, 0xffff_ffff, 7, words(7)))
     assert.isAtLeast(IdIndex.remove(index, 0xffff_ffff, 6, words(6)), 0)
-    assert.lengthOf(IdIndex.rowsOf(index, 0xffff_ffff, 6), 1)
+    assert.lengthOf(rowsOf(6), 1)
     assert.isAtLeast(IdIndex.remove(index, 0xffff_ffff, 6, words(7)), 0)
-    assert.lengthOf(IdIndex.rowsOf(index, 0xffff_ffff, 6), 0)
+    assert.lengthOf(rowsOf(6), 0)
     assert.strictEqual(IdIndex.remove(index, 0xffff_ffff, 6, words(7)), -1)
     for (let n = 8; n < 40; n++) assert.isTrue(IdIndex.has(index, 0xffff_ffff, n, words(n)))
     let found = 0
@@ -174,7 +179,9 @@ describe("Union", () => {
     assert.isTrue(ReconcileSet.has(union, first))
     const [high, low] = ReconcileSet.shortOf(union, first)
     assert.deepStrictEqual(ReconcileSet.idsBelow(union, 48, ShortId.handleOf(high, low)), [first])
-    assert.deepStrictEqual(ReconcileSet.idsOf(union, [ShortId.handleOf(high, low), 5]), [first])
+    assert.deepStrictEqual(ReconcileSet.idsOf(union, [5, ShortId.handleOf(high, low), ShortId.handleOf(high, low)]), [
+      first
+    ])
   })
 
   it("notices changes, and needs one key", () => {

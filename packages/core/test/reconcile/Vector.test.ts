@@ -29,13 +29,9 @@ const SKETCH = {
 }
 
 const walkOf = (high: number, low: number): ReadonlyArray<number> => {
-  const walk: Cells.Walk = { at: 0, s0: 0, s1: 0 }
-  Cells.begin(walk, high, low)
-  return Array.from({ length: 8 }, () => {
-    const { at } = walk
-    Cells.advance(walk)
-    return at
-  })
+  const walk: Array<number> = []
+  Cells.walkOf(walk, high, low, 2 ** 18)
+  return walk.slice(0, 8)
 }
 
 describe("frozen", () => {

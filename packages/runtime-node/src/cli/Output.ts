@@ -32,12 +32,18 @@ export class Output extends Context.Service<Output, {
       const noColor = process.env["NO_COLOR"] !== undefined && process.env["NO_COLOR"] !== ""
       const styleOf = (stream: NodeJS.WriteStream): Style => ({
         color: stream.isTTY && !noColor && process.env["TERM"] !== "dumb",
-        qr: process.stdout.isTTY
+        qr: undefined
       })
       const emit = (event: Event) => {
         if (json) return writeTo(process.stdout, toJson(event))
         const stream = ASIDE.has(event.type) ? process.stderr : process.stdout
-        return writeTo(stream, toText(event, styleOf(stream)))
+        const style = styleOf(stream)
+        return event.type === "code" && process.stdout.isTTY
+          ? Effect.flatMap(
+            Effect.promise(() => import("./QrCode.ts")),
+            ({ rowsOf }) => writeTo(stream, toText(event, { ...style, qr: rowsOf }))
+          )
+          : writeTo(stream, toText(event, style))
       }
       return {
         json,

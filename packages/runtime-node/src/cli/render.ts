@@ -4,7 +4,6 @@
  * Labels and values come from other devices: what would steer a terminal (control characters, marks that turn the
  * direction of writing) is shown, not obeyed.
  */
-import encodeQR from "qr"
 import type {
   Added,
   Check,
@@ -27,8 +26,8 @@ import type {
 
 export interface Style {
   readonly color: boolean
-  /** Draw the QR code of a pairing. */
-  readonly qr: boolean
+  /** The rows of a text's QR code; undefined where none is drawn. */
+  readonly qr: ((text: string) => ReadonlyArray<string>) | undefined
 }
 
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const
@@ -63,18 +62,15 @@ const pictures = (emoji: ReadonlyArray<Picture>): string =>
 
 const valueText = (value: Value): string => typeof value === "string" ? shown(value) : `base64:${value.base64}`
 
-const qrOf = (style: Style, url: string): ReadonlyArray<string> => {
-  if (!style.qr) return []
-  // Explicit colours: a code that is drawn in the terminal's own is inverted on half of them.
-  const rows = encodeQR(url, "ascii", { ecc: "low", border: 2 }).trimEnd().split("\n")
-  return rows.map((row) => style.color ? `\u001b[97;40m${row}\u001b[0m` : row)
-}
+/** Explicit colours: a code that is drawn in the terminal's own is inverted on half of them. */
+const qrOf = (style: Style, url: string): ReadonlyArray<string> =>
+  (style.qr?.(url) ?? []).map((row) => style.color ? `\u001b[97;40m${row}\u001b[0m` : row)
 
 const codeText = (style: Style, event: CodeShown): string =>
   [
     `${paint(style, "bold", "Step 1 of 3")}  On the new device run:`,
     `  sotto join ${paint(style, "bold", event.code)} --relay '${event.relay}'`,
-    style.qr ? "or scan:" : "or give it this link:",
+    style.qr !== undefined ? "or scan:" : "or give it this link:",
     ...qrOf(style, event.url),
     `  ${event.url}`,
     `The code works once, until ${clock(event.expires)}. Show it to nobody else.`

@@ -1,6 +1,6 @@
 /**
  * Turns the AST of a wire schema (Wire.ts) into closures that measure, write and read its values. It runs once for each
- * codec, when its module loads; whatever it does not know how to bound or to represent, it refuses there and then.
+ * codec, at its first use; whatever it does not know how to bound or to represent, it refuses there and then.
  *
  * Each node answers for one place in the type:
  * - `measure` checks a value that is to be written and says how many bytes it takes (throws a RangeError: a bug);

@@ -6,7 +6,7 @@
  * a problem only on a device whose relays never lost anything.
  */
 import * as Bytes from "@sotto/schema/Bytes"
-import type { DeviceId, EntryHash, Lane } from "@sotto/schema/Id"
+import type { DeviceId, EntryHash, EnvelopeId, Lane } from "@sotto/schema/Id"
 import { toText } from "@sotto/schema/Text"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -26,9 +26,17 @@ interface Walked {
   readonly seq: number
   readonly hash: Uint8Array
   /** The last entry, and the first one that no signature has closed yet. */
-  readonly last: string
-  readonly unsigned: string | undefined
+  readonly last: Named
+  readonly unsigned: Named | undefined
 }
+
+/** An entry, until it is spoken of. */
+interface Named {
+  readonly ordinal: Ordinal
+  readonly id: EnvelopeId
+}
+
+const textOf = ({ id, ordinal }: Named): string => entryText(ordinal, id)
 
 /** What the first entry of a chain continues. */
 const ZERO_HASH = new Uint8Array(32)
@@ -54,8 +62,8 @@ export class Chains {
     const { lane } = header
     const key = Chain.keyOf(device, lane)
     const before = this.walkedByKey.get(key)
-    this.join(entryText(ordinal, id), before, seq, prev)
-    const last = entryText(ordinal, id)
+    const last = { ordinal, id }
+    this.join(last, before, seq, prev)
     this.walkedByKey.set(key, {
       device,
       lane,
@@ -67,16 +75,16 @@ export class Chains {
   }
 
   /** Whether an entry continues its chain. What is missing before it is counted. */
-  private join(where: string, before: Walked | undefined, seq: number, prev: EntryHash): void {
+  private join(entry: Named, before: Walked | undefined, seq: number, prev: EntryHash): void {
     const { findings } = this.look
-    const { hash, last, seq: at } = before ?? { hash: ZERO_HASH, last: "its beginning", seq: 0 }
-    if (seq <= at) findings.add("chain", where, `it has number ${seq}, and ${last} before it has ${at}`)
+    const { hash, seq: at } = before ?? { hash: ZERO_HASH, seq: 0 }
+    const add = (detail: string) => findings.add("chain", textOf(entry), detail)
+    const last = () => before === undefined ? "its beginning" : textOf(before.last)
+    if (seq <= at) add(`it has number ${seq}, and ${last()} before it has ${at}`)
     else if (seq > at + 1) {
       findings.gaps++
-      if (!this.mayGap) {
-        findings.add("chain", where, `numbers ${at + 1} to ${seq - 1} of its chain are missing before it`)
-      }
-    } else if (!Bytes.equals(prev, hash)) findings.add("chain", where, `it continues another entry than ${last}`)
+      if (!this.mayGap) add(`numbers ${at + 1} to ${seq - 1} of its chain are missing before it`)
+    } else if (!Bytes.equals(prev, hash)) add(`it continues another entry than ${last()}`)
   }
 
   /** Holds the ends of the chains against their rows. */
@@ -84,7 +92,9 @@ export class Chains {
     const { findings } = this.look
     const left = new Map(this.walkedByKey)
     for (const { unsigned } of left.values()) {
-      if (unsigned !== undefined) findings.add("signature", unsigned, "no signature closes it, nor one after it")
+      if (unsigned !== undefined) {
+        findings.add("signature", textOf(unsigned), "no signature closes it, nor one after it")
+      }
     }
     const rows = each(this.look, Ledger.chain, (page) =>
       Effect.sync(() => {
@@ -109,12 +119,14 @@ export class Chains {
       return findings.add("row", chainText(key), "it is the row of another chain")
     }
     const said = head ?? { seq: 0, hash: ZERO_HASH }
-    const found = walked ?? { seq: 0, hash: ZERO_HASH, last: "none" }
+    const found = walked ?? { seq: 0, hash: ZERO_HASH }
     if (said.seq === found.seq && Bytes.equals(said.hash, found.hash)) return
     findings.add(
       "chain",
       chainText(key),
-      `its row says number ${said.seq}, and the log has it up to ${found.seq} (${found.last})`
+      `its row says number ${said.seq}, and the log has it up to ${found.seq} (${
+        walked === undefined ? "none" : textOf(walked.last)
+      })`
     )
   }
 }

@@ -13,8 +13,9 @@ import type { Ordinal } from "../Cursor.ts"
 import * as Cutoff from "../Cutoff.ts"
 import * as Ledger from "../Ledger.ts"
 import * as Sealing from "../Sealing.ts"
+import { keyOf, readAhead } from "./Ahead.ts"
 import { Chains } from "./Chains.ts"
-import { entryText } from "./Findings.ts"
+import { entryText, type Kind } from "./Findings.ts"
 import { each, type Look } from "./Look.ts"
 
 /** An accepted entry that opened, and where relays are said to have it. */
@@ -37,15 +38,14 @@ export const check = Effect.fnUntraced(function*(look: Look): Effect.fn.Return<E
   const take = Effect.fnUntraced(function*(
     rows: ReadonlyArray<{ readonly key: Ordinal; readonly row: Ledger.EntryRow }>
   ) {
-    const entries: Array<Entry> = []
-    for (const { key: ordinal, row } of rows) {
-      const entry = yield* open(look, ordinal, row)
-      if (entry === undefined) continue
-      yield* checkIndex(look, entry)
-      yield* checkPlaces(look, entry)
-      yield* checkSent(look, entry)
-      checkAuthor(look, entry)
-      entries.push(entry)
+    const entries = yield* placed(look, rows.flatMap(({ key, row }) => open(look, key, row)))
+    const store = yield* readAhead(look.store, entries.flatMap((entry) => keysOf(look, entry)))
+    const near = { ...look, store }
+    for (const entry of entries) {
+      yield* checkIndex(near, entry)
+      yield* checkPlaces(near, entry)
+      yield* checkSent(near, entry)
+      checkAuthor(near, entry)
     }
     signatures += yield* checkSignatures(look, chains, entries)
   })
@@ -53,23 +53,42 @@ export const check = Effect.fnUntraced(function*(look: Look): Effect.fn.Return<E
   return { chains: yield* chains.close, signatures }
 })
 
-const open = Effect.fnUntraced(function*(
-  { crypto, findings, meta, seen, state, store }: Look,
+/** An entry that opens. One that does not is named. */
+const open = (
+  { crypto, findings, meta, seen, state }: Look,
   ordinal: Ordinal,
   row: Ledger.EntryRow
-) {
+): ReadonlyArray<Omit<Entry, "places">> => {
   if (ordinal > meta.ordinal) findings.add("counter", entryText(ordinal), `the last one given is ${meta.ordinal}`)
   const opened = Sealing.open(crypto, state, row.envelope)
   const id = Result.isSuccess(opened) ? opened.success.id : Sealing.envelopeId(crypto, row.envelope)
   seen.add(ordinal, id, row.relay)
-  if (Result.isFailure(opened)) {
-    findings.add("entry", entryText(ordinal), `it does not open: ${opened.failure.reason}`)
-    return undefined
+  if (Result.isSuccess(opened)) return [{ ordinal, row, opened: opened.success }]
+  findings.add("entry", entryText(ordinal), `it does not open: ${opened.failure.reason}`)
+  return []
+}
+
+/** Entries with their places. */
+const placed = Effect.fnUntraced(function*({ store }: Look, entries: ReadonlyArray<Omit<Entry, "places">>) {
+  const near = yield* readAhead(store, entries.map(({ ordinal }) => keyOf(Ledger.place.remove(ordinal))))
+  const found: Array<Entry> = []
+  for (const entry of entries) {
+    const places = yield* Effect.orElseSucceed(Ledger.place.get(near, entry.ordinal), () => undefined)
+    found.push({ ...entry, places: places ?? [] })
   }
-  const places = yield* Effect.orElseSucceed(Ledger.place.get(store, ordinal), () => undefined)
-  const entry: Entry = { ordinal, row, opened: opened.success, places: places ?? [] }
-  return entry
+  return found
 })
+
+/** Keys of the rows that an entry is held against. */
+const keysOf = ({ relays }: Look, entry: Entry): ReadonlyArray<Uint8Array> => {
+  const { opened: { id }, ordinal, row } = entry
+  const lacking = row.relay === 0 ? [...relays.values()] : []
+  return [
+    Ledger.known.remove(id),
+    ...placesOf(entry).map(({ position, relay }) => Ledger.placed.remove({ relay, position })),
+    ...lacking.map(({ number }) => Ledger.outbox.remove({ relay: number, ordinal }))
+  ].map(keyOf)
+}
 
 /** Its name leads to it. */
 const checkIndex = Effect.fnUntraced(function*({ findings, store }: Look, { opened: { id }, ordinal }: Entry) {
@@ -106,7 +125,6 @@ const checkPlaces = Effect.fnUntraced(function*({ findings, relays, store }: Loo
 const checkSent = Effect.fnUntraced(function*({ findings, relays, store, unsent }: Look, entry: Entry) {
   const { opened, ordinal, row } = entry
   if (row.relay !== 0) return
-  const where = entryText(ordinal, opened.id)
   const places = placesOf(entry)
   for (const { mark, number, row: { address } } of relays.values()) {
     const isThere = places.some(({ relay }) => relay === number)
@@ -114,18 +132,20 @@ const checkSent = Effect.fnUntraced(function*({ findings, relays, store, unsent 
     const outbox = yield* Effect.result(Ledger.outbox.get(store, { relay: number, ordinal }))
     if (Result.isFailure(outbox)) continue
     if (outbox.success === undefined) {
-      if (!isThere && !isOffered) unsent.suspect(number, where)
-    } else if (isThere) findings.add("unsent", where, `it is to be sent to ${address.url}, and is there`)
+      if (!isThere && !isOffered) unsent.suspect(number, entryText(ordinal, opened.id))
+    } else if (isThere) {
+      findings.add("unsent", entryText(ordinal, opened.id), `it is to be sent to ${address.url}, and is there`)
+    }
   }
 })
 
 const checkAuthor = ({ findings, meta, own, state }: Look, { opened, ordinal }: Entry): void => {
   const { entry: { device, hlc }, id } = opened
-  const where = entryText(ordinal, id)
+  const add = (kind: Kind, detail: string) => findings.add(kind, entryText(ordinal, id), detail)
   if (Membership.memberOf(state.membership, device) === undefined) {
-    findings.add("author", where, "its author is no member")
-  } else if (Cutoff.isAfter(state, own, opened)) findings.add("author", where, "its author was removed before it")
-  if (Hlc.compare(hlc, meta.hlc) > 0) findings.add("counter", where, "its time is after the device's own clock")
+    add("author", "its author is no member")
+  } else if (Cutoff.isAfter(state, own, opened)) add("author", "its author was removed before it")
+  if (Hlc.compare(hlc, meta.hlc) > 0) add("counter", "its time is after the device's own clock")
 }
 
 /** Checks the signatures of a page in one go, then takes its entries into their chains. Answers how many there were. */

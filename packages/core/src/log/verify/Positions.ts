@@ -13,6 +13,7 @@ import * as Result from "effect/Result"
 import type { StoreFailed } from "../../Store.ts"
 import * as Evidence from "../Evidence.ts"
 import * as Ledger from "../Ledger.ts"
+import { keyOf, readAhead } from "./Ahead.ts"
 import { each, type Look, type LookRelay } from "./Look.ts"
 
 /** A walk through what is noted of one relay. */
@@ -99,18 +100,34 @@ export const check = Effect.fnUntraced(function*(look: Look): Effect.fn.Return<n
     look,
     Ledger.placed,
     Effect.fnUntraced(function*(rows) {
+      const near = { ...look, store: yield* namesAhead(look, rows) }
       for (const { key: { position, relay }, row } of rows) {
         const walk = walks.get(relay)
         // What is left of a relay that is not in use is swept away in the background.
         if (walk === undefined) continue
         positions++
         walk.step(position, row)
-        yield* checkName(look, walk, position, row)
+        yield* checkName(near, walk, position, row)
       }
     })
   )
   for (const walk of walks.values()) walk.close()
   return positions
+})
+
+/** The store, with what the names at these positions lead to read ahead. */
+const namesAhead = Effect.fnUntraced(function*(
+  { seen, store }: Look,
+  rows: ReadonlyArray<{ readonly key: Ledger.Place; readonly row: Ledger.PlacedRow }>
+) {
+  const near = yield* readAhead(store, rows.map(({ row: { id } }) => keyOf(Ledger.known.remove(id))))
+  const places: Array<Uint8Array> = []
+  for (const { key: { relay }, row: { id } } of rows) {
+    const known = yield* Effect.orElseSucceed(Ledger.known.get(near, id), () => undefined)
+    if (known?._tag !== "Accepted" || seen.originOf(known.ordinal) === relay) continue
+    places.push(keyOf(Ledger.place.remove(known.ordinal)))
+  }
+  return yield* readAhead(near, places)
 })
 
 /** An accepted entry that stands there is noted to stand there. Names that lead nowhere are copies of other entries. */

@@ -20,6 +20,9 @@ const LONG = [
   "scenarios/test/sync",
   "scenarios/test/members",
   "scenarios/test/determinism",
+  "scenarios/test/pairing",
+  "scenarios/test/byzantine",
+  "scenarios/test/peers",
   "mutant/Runner",
   "test/Simulation"
 ]

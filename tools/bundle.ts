@@ -17,10 +17,11 @@ const banner =
   `import { createRequire as sottoRequire } from "node:module"; const require = sottoRequire(import.meta.url);`
 
 export const bundle = async (entry: URL, output: URL): Promise<void> => {
-  const { dir, name } = path.parse(fileURLToPath(output))
+  const { dir, ext, name } = path.parse(fileURLToPath(output))
   const { metafile } = await build({
     entryPoints: { [name]: fileURLToPath(entry) },
     outdir: dir,
+    outExtension: { ".js": ext },
     chunkNames: `${name}/[name]-[hash]`,
     splitting: true,
     bundle: true,

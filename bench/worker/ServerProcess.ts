@@ -27,7 +27,7 @@ const shippedFlags = (): ReadonlyArray<string> => {
   return first.split(" ").filter((word) => word.startsWith("--"))
 }
 
-/** Starts a module that calls `serveUsage`, as one file like the command itself, which is written to `file`. */
+/** Starts a module that calls `serveUsage`, bundled like the command itself into `file`. */
 export const startServer = async (module: URL, options: {
   readonly file: string
   readonly args: ReadonlyArray<string>

@@ -29,6 +29,14 @@ const http = (url: string) => url.replace(/^ws/, "http")
 const start = (directory: string, options: Omit<RelayServer.RelayServerOptions, "directory"> = {}) =>
   RelayServer.start({ ...options, directory })
 
+const backUp = (directory: string, to: string): void => {
+  mkdirSync(to, { mode: 0o700, recursive: true })
+  const source = new DatabaseSync(join(directory, "sotto.db"), { readOnly: true })
+  source.exec(`VACUUM INTO '${join(to, "sotto.db")}'`)
+  source.close()
+  chmodSync(join(to, "sotto.db"), 0o600)
+}
+
 /** Runs `use` with a relay of its own scope. */
 const during = <A, E, R>(
   directory: string,
@@ -115,18 +123,14 @@ describe("RelayServer", () => {
       Effect.gen(function*() {
         const crypto = yield* Crypto
         const directory = yield* temporaryDirectory
-        const copy = join(yield* temporaryDirectory, "copy")
+        const copy = join(yield* temporaryDirectory, "copy"), older = join(yield* temporaryDirectory, "older")
         yield* during(directory, ({ address, relay, url }) =>
           Effect.gen(function*() {
             const replicate = Result.getOrThrow(relayAddressFromText(address))
             const none = yield* Effect.flip(Effect.scoped(start(copy, { replicate })))
             assert.strictEqual(none._tag, "StandbyWithoutKey")
-            const source = new DatabaseSync(join(directory, "sotto.db"), { readOnly: true })
             assert.isFalse(existsSync(copy))
-            mkdirSync(copy, { mode: 0o700, recursive: true })
-            source.exec(`VACUUM INTO '${join(copy, "sotto.db")}'`)
-            source.close()
-            chmodSync(join(copy, "sotto.db"), 0o600)
+            for (const backup of [copy, older]) backUp(directory, backup)
             const routeId = Kit.route(crypto), keys = Kit.epochKeys(crypto)
             const { client, handle } = yield* Kit.member(overNetwork(relay, url), routeId, keys)
             yield* Kit.push(client, handle, Array.from({ length: 300 }, () => Kit.envelope(crypto)))
@@ -147,6 +151,14 @@ describe("RelayServer", () => {
           }))
         yield* during(copy, ({ url }) =>
           Effect.map(get(`${http(url)}health`), ({ body }) => assert.strictEqual(body, "ok\n")))
+        // The relay as it was before all that: another history.
+        yield* during(older, ({ address }) =>
+          Effect.gen(function*() {
+            const replicate = Result.getOrThrow(relayAddressFromText(address))
+            const ended = yield* Effect.flip(during(copy, (standby) =>
+              standby.ended, { replicate }))
+            assert.strictEqual(ended._tag, "CopyDiffers")
+          }))
       }), 60_000)
 
     it.effect("what was acknowledged is there after a restart, under the same key", () =>

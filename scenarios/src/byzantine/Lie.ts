@@ -2,7 +2,7 @@
  * Ways in which a relay deceives (simulation.md, B1), as data and as views of its storage. It holds its own keys, so it
  * signs whatever it says; what it can not do is open, forge or change what devices sealed and signed.
  */
-import { type Page, RelayStore, type StoredEnvelope } from "@sotto/core/relay/RelayStore"
+import { type IdPage, type Page, RelayStore, type StoredEnvelope } from "@sotto/core/relay/RelayStore"
 import { Position } from "@sotto/schema/Id"
 import type { Json } from "@sotto/simulation/Scenario"
 import * as Effect from "effect/Effect"
@@ -18,6 +18,7 @@ import * as Said from "../Said.ts"
  * - `shift`: positions are one higher than they are.
  * - `truncate`: a page ends early, and the relay says that nothing follows.
  * - `swap`: entries of another space stand in place of some.
+ * - `hide`: whoever compares does not hear of some ids; the log has them, or, if `k` is odd, leaves them out as well.
  */
 export const KINDS = [
   "fork",
@@ -28,7 +29,8 @@ export const KINDS = [
   "substitute",
   "shift",
   "truncate",
-  "swap"
+  "swap",
+  "hide"
 ] as const
 
 export type Kind = typeof KINDS[number]
@@ -40,6 +42,9 @@ export interface Lie {
   /** How many entries, or which. */
   readonly k: number
 }
+
+/** The name of the fault by which a relay begins to lie so. */
+export const faultOf = (kind: Kind): string => `relay: ${kind}`
 
 /** The fact under which a relay finds the lie that it is to tell; null: it is honest. */
 export const factOf = (relay: string): string => `lie of ${relay}`
@@ -71,8 +76,12 @@ const flip = (bytes: Uint8Array, at: number): Uint8Array => {
   return changed
 }
 
+/** Whether an entry of this position is one of those that are left out. */
+const isLeftOut = (position: number, k: number): boolean => position % (2 + k % 3) === 0
+
 const changes: { readonly [kind in Kind]?: Change } = {
-  withhold: (envelopes, k) => envelopes.filter(({ position }) => position % (2 + k % 3) !== 0),
+  withhold: (envelopes, k) => envelopes.filter(({ position }) => !isLeftOut(position, k)),
+  hide: (envelopes, k) => k % 2 === 0 ? envelopes : envelopes.filter(({ position }) => !isLeftOut(position, k)),
   reorder: swap,
   replay: (envelopes) =>
     envelopes.map((one, i) => {
@@ -107,8 +116,13 @@ export const seenThrough = (
     more: kind === "truncate" ? false : found.more,
     envelopes: change(found.envelopes, k)
   })
+  const hidden = (found: IdPage): IdPage => ({
+    ...found,
+    ids: found.ids.filter(({ position }) => !isLeftOut(position, k))
+  })
   return RelayStore.of({
     ...store,
+    ids: (page) => kind === "hide" ? Effect.map(store.ids(page), hidden) : store.ids(page),
     read: (page) => Effect.map(store.read(page), seen),
     readAt: (page) => Effect.map(store.readAt(page), seen)
   })

@@ -1,4 +1,5 @@
 /** What holds of devices that speak with each other directly. */
+import type { Fault } from "@sotto/simulation/Fault"
 import * as Invariant from "@sotto/simulation/Invariant"
 import * as Said from "../Said.ts"
 import { isUntold, nameOf, truth } from "../Truth.ts"
@@ -71,8 +72,28 @@ export const relaysHaveAll = Invariant.make("relaysHaveAll", (world) => {
 })
 
 /** From a meeting, or a start, until a device shows all that it has; what disturbs it in that is no business of this. */
-const SHOWN_MICROS = 2_000_000
+const SHOWN_MICROS = 500_000
+/** What a disturbance leaves behind is over so long after it. */
+const RECOVERED_MICROS = 5_000_000
 const DISTURBED = new Set(["pause", "readError", "shortRead", "slowDisk", "full", "error"])
+
+/** Since when a fault disturbs a node, and until when, from the beginning of the safety phase; a point is any time. */
+interface Disturbance {
+  readonly node: string
+  readonly fromMicros: number
+  readonly toMicros: number
+}
+
+const disturbancesOf = (faults: ReadonlyArray<Fault>): ReadonlyArray<Disturbance> =>
+  faults.flatMap((fault) => {
+    if (!DISTURBED.has(fault.kind) || !("node" in fault) || fault.node === undefined) return []
+    const { node } = fault
+    if (!("atMicros" in fault) || !("durationMicros" in fault) || fault.durationMicros === undefined) {
+      return [{ node, fromMicros: 0, toMicros: Number.POSITIVE_INFINITY }]
+    }
+    const { atMicros, durationMicros } = fault
+    return [{ node, fromMicros: atMicros, toMicros: atMicros + durationMicros + RECOVERED_MICROS }]
+  })
 
 interface Owed {
   readonly node: string
@@ -86,9 +107,12 @@ export const metIsSame = Invariant.make("metIsSame", (world) => {
   const byMeeting = new Map<number, ReadonlyArray<Omit<Owed, "micros">>>()
   const startedMicros = new Map<string, number>()
   let owed: Array<Owed> = []
-  const disturbed = new Set(
-    world.scenario.faults.flatMap((fault) => DISTURBED.has(fault.kind) && "node" in fault ? [fault.node] : [])
-  )
+  let safetyMicros = 0
+  const disturbances = disturbancesOf(world.scenario.faults)
+  const isDisturbed = (node: string): boolean => {
+    const micros = world.nowMicros() - safetyMicros
+    return disturbances.some((one) => one.node === node && one.fromMicros <= micros && micros <= one.toMicros)
+  }
   const shownBy = (node: string) => [...known.readingByNode.get(node)?.byId.keys() ?? []]
   const isDue = ({ micros, node }: Owed): boolean =>
     world.nowMicros() - Math.max(micros, startedMicros.get(node) ?? 0) > SHOWN_MICROS
@@ -97,12 +121,15 @@ export const metIsSame = Invariant.make("metIsSame", (world) => {
     const isUp = world.nodes.some(({ alive, incarnation, name }) =>
       name === node && alive && incarnation === reading?.incarnation
     )
-    const missing = isUp ? ids.find((id) => reading?.byId.has(id) !== true) : undefined
+    const missing = isUp && !isDisturbed(node) ? ids.find((id) => reading?.byId.has(id) !== true) : undefined
     if (missing !== undefined) {
       world.violated(`met one that had entry ${missing.slice(0, 12)}, and does not show it`, node)
     }
   }
   return {
+    onPhase: (phase) => {
+      if (phase === "safety") safetyMicros = world.nowMicros()
+    },
     onObservation: (observation) => {
       known.hear(observation)
       const { data, node, what } = observation
@@ -114,7 +141,7 @@ export const metIsSame = Invariant.make("metIsSame", (world) => {
       }
       if (what === "met") {
         for (const one of byMeeting.get(meeting) ?? []) {
-          if (!disturbed.has(one.node)) owed.push({ ...one, micros: world.nowMicros() })
+          if (!isDisturbed(one.node)) owed.push({ ...one, micros: world.nowMicros() })
         }
       }
       const due = owed.filter(isDue)

@@ -41,7 +41,7 @@ export class Board {
   readonly #collections: ReadonlyArray<readonly [Merge, Items]>
   readonly #lineByItem = new Map<string, Line>()
   readonly #unread = new Set<Merge>(MERGES)
-  readonly #withdrawn = new Set<Queue.Queue<void>>()
+  readonly #askedByCollection = new Map<string, Queue.Queue<void>>()
 
   constructor({ items }: Client.Client["Service"]) {
     this.#collections = MERGES.map((name) => {
@@ -65,9 +65,12 @@ export class Board {
     return [...this.#lineByItem.values()].map(({ text }) => text).toSorted()
   }
 
-  /** Entries were taken back: a version that was behind a head may be gone, of which no change of the item tells. */
-  readAgain(): void {
-    for (const queue of this.#withdrawn) Queue.offerUnsafe(queue, undefined)
+  /** Entries came, or were taken back: of a version behind a head, no change of the item tells. */
+  readAgain(collections: Iterable<string> = this.#askedByCollection.keys()): void {
+    for (const name of new Set(collections)) {
+      const asked = this.#askedByCollection.get(name)
+      if (asked !== undefined) Queue.offerUnsafe(asked, undefined)
+    }
   }
 
   /** Keeps it as the items are, for as long as the device runs. */
@@ -75,17 +78,17 @@ export class Board {
     return Effect.forEach(
       this.#collections,
       ([name, collection]) =>
-        Effect.flatMap(Queue.sliding<void>(1), (withdrawn) => {
-          this.#withdrawn.add(withdrawn)
-          return this.#follow(host, name, collection, withdrawn)
+        Effect.flatMap(Queue.sliding<void>(1), (asked) => {
+          this.#askedByCollection.set(collectionOf(name), asked)
+          return this.#follow(host, name, collection, asked)
         }),
       { concurrency: "unbounded", discard: true }
     )
   }
 
-  #follow(host: Node.Base, name: Merge, collection: Items, withdrawn: Queue.Queue<void>): Effect.Effect<never> {
+  #follow(host: Node.Base, name: Merge, collection: Items, asked: Queue.Queue<void>): Effect.Effect<never> {
     const reading = Stream.runForEach(
-      Stream.merge(collection.watch(), Stream.fromQueue(withdrawn)),
+      Stream.merge(collection.watch(), Stream.fromQueue(asked)),
       () => Effect.andThen(this.#read(name, collection), Effect.sync(() => this.#tell(host)))
     )
     // As an app that reads again when its storage failed for a moment.

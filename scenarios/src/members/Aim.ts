@@ -7,19 +7,24 @@
  *   once more.
  * - `clogged`: nothing goes through between a device and the relay for a minute, and nothing breaks.
  * - `crossing`: two devices share a relay that the third does not know, and one of them reaches only that one for a while.
+ * - `handedOn`: a relay was given what one device has that lacks much, and another one takes it on that has everything.
  * - `setBack`: the clock of a device is set back by minutes while the relay is down, and later the relay's own.
  * - `uneven`: the processes are put aside for long at places that matter.
  */
 import type { Fault } from "@sotto/simulation/Fault"
 import type { Command, Json, NodePlan, Scenario } from "@sotto/simulation/Scenario"
-import type { Draws } from "@sotto/simulation/Seed"
+import * as Seed from "@sotto/simulation/Seed"
 
 export const AIMS = ["ahead", "backup", "clogged", "crossing", "setBack", "uneven"] as const
 
-export type Aim = typeof AIMS[number]
+export type Aim = typeof AIMS[number] | typeof HANDED_ON
+
+const HANDED_ON = "handedOn"
+/** Of the seeds that aim at nothing else. */
+const HANDED_ON_SHARE = 0.3
 
 /** What a seed aims at: nothing in many of them. */
-export const draw = (draws: Draws): Aim | null => {
+export const draw = (draws: Seed.Draws): Aim | null => {
   const aim = draws.pick(AIMS)
   return draws.chance(0.6) ? aim : null
 }
@@ -101,6 +106,18 @@ const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
       ]
     )
   },
+  handedOn: (scenario) => {
+    const between = { shape: "sets", side: ["client-1"], other: ["relay"], direction: "both" } as const
+    return add(
+      scenario,
+      [{ kind: "partition", between, atMicros: 3 * SECOND, durationMicros: 12 * SECOND }],
+      [
+        ...Array.from({ length: 20 }, (_, k) => push(scenario, "client-2", 3 * SECOND + k * SECOND / 5)),
+        asked("client-1", "spare", 4 * SECOND),
+        asked("client-2", "spare", 9 * SECOND)
+      ]
+    )
+  },
   setBack: (scenario) =>
     add(
       scenario,
@@ -133,8 +150,12 @@ const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
     )
 }
 
-/** The scenario with what its knob `aim` says. */
-export const apply = (scenario: Scenario): Scenario => {
+/** The scenario with what its knob `aim` says; some that say nothing aim at what they can after all. */
+export const apply = (scenario: Scenario, seed: Seed.Seed): Scenario => {
   const aim = AIMS.find((one) => one === scenario.knobs["aim"])
-  return aim === undefined ? scenario : aims[aim](scenario)
+  if (aim !== undefined) return aims[aim](scenario)
+  const hasSpare = scenario.nodes.some(({ kind }) => kind === "spare")
+  return hasSpare && Seed.draws(seed, HANDED_ON).chance(HANDED_ON_SHARE)
+    ? { ...aims[HANDED_ON](scenario), knobs: { ...scenario.knobs, aim: HANDED_ON } }
+    : scenario
 }

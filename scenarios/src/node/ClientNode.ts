@@ -77,7 +77,7 @@ export const start = (host: Node.Base, directory: Directory) =>
       board?.readAgain()
     }
     yield* Effect.forkScoped(listen(host, client, reset))
-    yield* Effect.forkScoped(read(host, client, view, resets))
+    yield* Effect.forkScoped(read(host, client, { view, board }, resets))
     if (board !== undefined) yield* Effect.forkScoped(board.follow(host))
     return { host, client, identity, view, board, directory, scope: yield* Effect.scope } satisfies Handle
   })
@@ -107,7 +107,7 @@ const again = <A, E, R>(host: Node.Base, effect: Effect.Effect<A, E, R>): Effect
 const read = (
   host: Node.Base,
   client: Client.Client["Service"],
-  view: View.View,
+  { board, view }: Pick<Handle, "board" | "view">,
   resets: Queue.Queue<void>
 ): Effect.Effect<never, unknown> =>
   Effect.forever(Effect.suspend(() => {
@@ -118,6 +118,7 @@ const read = (
         const one = View.seen(entry)
         view.add(one)
         host.observe("entry", { ...one })
+        if (!one.own) board?.readAgain(one.ops.map(([collection]) => collection))
       }))
     return Effect.raceFirst(all, Queue.take(resets))
   }))

@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import * as SimCrypto from "../adapter/SimCrypto.ts"
 import * as SimStore from "../adapter/SimStore.ts"
 import * as SimTransport from "../adapter/SimTransport.ts"
+import * as Hanging from "./Hanging.ts"
 
 /** All sealings of a run. */
 const seals = Workload.model(() => new SimCrypto.SealRecord())
@@ -60,7 +61,7 @@ export const transport = (host: Node.Base): Transport["Service"] => {
   })
 }
 
-/** The store, whose every commit a fault may refuse: before it is done, or after, when it stays. */
+/** The store, whose every commit a fault may refuse: before it is done, or after, when it stays; or take for ever. */
 export const store = (host: Node.Base): Effect.Effect<Store["Service"], StoreFailed> =>
   Effect.map(SimStore.open(host.files), ({ commit, get, getMany, scan }) => {
     const failed = Effect.fail(
@@ -72,6 +73,7 @@ export const store = (host: Node.Base): Effect.Effect<Store["Service"], StoreFai
       scan,
       commit: (writes) =>
         Effect.suspend(() => {
+          if (Hanging.isHanging(host)) return Effect.never
           if (!host.attempt("commit")) return failed
           return Effect.andThen(commit(writes), Effect.suspend(() => host.attempt("committed") ? Effect.void : failed))
         })

@@ -4,6 +4,7 @@
  */
 import type { FaultWorld } from "@sotto/simulation/Simulation"
 import * as Simulation from "@sotto/simulation/Simulation"
+import * as Hiding from "../byzantine/Hiding.ts"
 import * as Lie from "../byzantine/Lie.ts"
 import * as LyingRelay from "../byzantine/LyingRelay.ts"
 import * as Deception from "../invariant/deception.ts"
@@ -16,7 +17,7 @@ const DOWN_MICROS = 20_000
 
 /** The relay begins to lie, by a restart; it ends with another one, when the fault is lifted. */
 const faultOf = (kind: Lie.Kind): Simulation.CustomFault => ({
-  name: `relay: ${kind}`,
+  name: Lie.faultOf(kind),
   draw: (draws, { nodes, safetyMicros }) => {
     const clients = nodes("client")
     const some = clients.filter(() => draws.chance(0.5))
@@ -44,7 +45,7 @@ const inner = Bounds.within(Simulation.make({
   name: "byzantine",
   nodes: {
     relay: LyingRelay.make(),
-    client: ClientNode.make({ count: [2, 4], enter: Prepared.seedDevice })
+    client: ClientNode.make({ count: [2, 4], enter: Prepared.seedDevice, also: Hiding.commands })
   },
   knobs: (draws) => ({ crypto: draws.chance(0.03) ? "real" : "fake" }),
   faults: {
@@ -60,6 +61,7 @@ const inner = Bounds.within(Simulation.make({
 /** The simulation, over a prepared space; the relay has another one to take entries from. */
 export const byzantine: Simulation.Simulation = {
   ...inner,
+  expand: (seed, strategy) => Hiding.apply(inner.expand(seed, strategy), seed),
   run: (scenario, options) => {
     Prepared.strangersForScenario(scenario)
     return inner.run(scenario, options)

@@ -109,7 +109,7 @@ export const members: Simulation.Simulation = {
   ...bounded,
   expand: (seed, strategy) => {
     const scenario = bounded.expand(seed, strategy)
-    const aimed = Aim.apply({ ...scenario, phases: { ...scenario.phases, heal: "all" } })
+    const aimed = Aim.apply({ ...scenario, phases: { ...scenario.phases, heal: "all" } }, seed)
     return ItemCommands.withItems(withoutSpares(aimed), seed)
   }
 }

@@ -20,6 +20,7 @@ import * as Meeting from "../invariant/meeting.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
 import * as ItemCommands from "../items/Commands.ts"
 import * as ClientNode from "../node/ClientNode.ts"
+import * as Hanging from "../node/Hanging.ts"
 import * as RelayNode from "../node/RelayNode.ts"
 import * as Peers from "../peers/Meeting.ts"
 import * as Prepared from "../Prepared.ts"
@@ -49,7 +50,11 @@ const inner = Bounds.within(Simulation.make({
     })
   },
   knobs: (draws) => ({ crypto: draws.chance(0.03) ? "real" : "fake", items: draws.chance(0.25) }),
-  faults: { calls: Everywhere.calls, without: ["lie", "rot", "misdirected", "restore", "evict"] },
+  faults: {
+    calls: Everywhere.calls,
+    custom: [Hanging.fault],
+    without: ["lie", "rot", "misdirected", "restore", "evict"]
+  },
   workload: { perSecond: [0.3, 3], commandsMax: 60 },
   invariants: [
     Meeting.membersMeet,
@@ -83,5 +88,6 @@ const withoutRelay = (scenario: Scenario, seed: Seed.Seed): Scenario => {
 /** The simulation, over a prepared space. */
 export const peers: Simulation.Simulation = {
   ...inner,
-  expand: (seed, strategy) => ItemCommands.withItems(withoutRelay(inner.expand(seed, strategy), seed), seed)
+  expand: (seed, strategy) =>
+    ItemCommands.withItems(withoutRelay(Hanging.whileMeeting(inner.expand(seed, strategy), seed), seed), seed)
 }

@@ -133,7 +133,8 @@ describe("calls", () => {
         new RelayError.InvalidWakeEndpoint({ detail: "x" }),
         new RelayError.MailboxUnavailable({ reason: "crowded" }),
         new RelayError.Overloaded({ retryAfterMillis: 7 }),
-        new RelayError.ShuttingDown({ retryAfterMillis: 8 })
+        new RelayError.ShuttingDown({ retryAfterMillis: 8 }),
+        new RelayError.Standby({ retryAfterMillis: 9 })
       ]
       assert.strictEqual(new Set(errors.map(({ number }) => number)).size, RelayError.REFUSALS.length)
       let next = 0

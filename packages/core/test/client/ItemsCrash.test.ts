@@ -5,14 +5,18 @@
  */
 import { assert, describe, it, layer } from "@effect/vitest"
 import { text } from "@sotto/core/item/Collection"
-import { END, FIRST } from "@sotto/core/item/durable/Layout"
+import { END, FIRST, TABLE } from "@sotto/core/item/durable/Layout"
 import * as Ledger from "@sotto/core/log/Ledger"
 import { type Store, StoreFailed } from "@sotto/core/Store"
+import { ROLE } from "@sotto/schema/Space"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { feedOf, notes, removal } from "../kit/feedBench.ts"
-import type * as JournalBench from "../kit/journalBench.ts"
+import * as JournalBench from "../kit/journalBench.ts"
+import { hand } from "../kit/pen.ts"
+import { join, makeSpace, NOW, put } from "../kit/seededSpace.ts"
 import * as World from "../kit/World.ts"
 
 type Kind = Exclude<ReturnType<World.Fault>, "ok">
@@ -167,6 +171,71 @@ describe("items that are taken back by a process that dies at any commit", () =>
           at++
         }
         assert.isAbove(at, 4)
+      }), 60_000)
+  }
+})
+
+// -- large trees, and items that are built again -----------------------------------------------------------------------
+
+/** A tree of items that splits in two, in three steps: two in order, one in between. */
+const KEYS = [
+  Array.from({ length: 40 }, (_, k) => `k${100 + k}`),
+  Array.from({ length: 30 }, (_, k) => `k${140 + k}`),
+  Array.from({ length: 10 }, (_, k) => `k${110 + k}-`)
+] as const
+
+const nodesOf = (store: Store["Service"]) =>
+  store.scan({ from: Uint8Array.of(TABLE.node), to: Uint8Array.of(TABLE.node + 1), limit: 100 })
+
+/** Changes a row of a node, so that it does not open any more; whether there was one. */
+const damage = (store: Store["Service"]) =>
+  Effect.orDie(Effect.gen(function*() {
+    const [row] = yield* nodesOf(store)
+    if (row === undefined) return false
+    yield* store.commit([{
+      key: row.key,
+      value: row.value.map((byte, at) => at === row.value.length - 1 ? byte ^ 1 : byte)
+    }])
+    return true
+  }))
+
+describe("items in pages that split, and that are built again, by a process that dies at any commit", () => {
+  for (const isMade of [false, true]) {
+    it.effect(`are those of its log (${isMade ? "after" : "before"} the commit)`, () =>
+      Effect.gen(function*() {
+        let [at, damaged, nodesMost] = [1, 0, 0]
+        while (true) {
+          yield* TestClock.setTime(NOW)
+          const space = makeSpace(`pages ${isMade}`)
+          const { guest, host } = join(space.crypto, space, "guest", ROLE.admin)
+          const bench = yield* JournalBench.make(space.crypto, guest)
+          const { seal } = hand(space.crypto, host.state, host.identity)
+          const { isHit, store } = dying(bench.store, at, isMade)
+          const read = Effect.gen(function*() {
+            const scope = yield* Scope.make()
+            const feed = yield* Scope.provide(feedOf(bench, isHit() ? bench.store : store), scope)
+            yield* Effect.exit(feed.current)
+            yield* Effect.exit(feed.items.list(notes))
+            yield* Scope.close(scope, Exit.void)
+            yield* bench.reopen
+          })
+          for (const keys of KEYS) {
+            yield* bench.accept(bench.relay.place(seal({ ops: keys.map((key) => put("a", key, key)) }).bytes))
+            yield* read
+          }
+          if (yield* damage(bench.store)) damaged++
+          yield* read
+          const kept = yield* seenBy(bench)
+          assert.deepStrictEqual(kept.heads.map(({ key }) => key), KEYS.flat().toSorted(), `at commit ${at}`)
+          nodesMost = Math.max(nodesMost, (yield* Effect.orDie(nodesOf(bench.store))).length)
+          yield* dropItems(bench.store)
+          assert.deepStrictEqual(kept, yield* seenBy(bench), `at commit ${at}`)
+          if (!isHit()) break
+          at++
+        }
+        assert.isAbove(at, 5)
+        assert.isAbove(damaged, 2)
+        assert.isAbove(nodesMost, 2, "the tree has several pages")
       }), 60_000)
   }
 })

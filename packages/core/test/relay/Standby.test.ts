@@ -9,7 +9,13 @@ import { PLANE } from "@sotto/schema/Frame"
 import { Position, RouteId, Signature } from "@sotto/schema/Id"
 import * as Proof from "@sotto/schema/Proof"
 import { fromRefusal } from "@sotto/schema/RelayError"
-import { type StandbyAnswer, standbyAnswerCodec, type StandbyRequest, standbyRequestCodec } from "@sotto/schema/Standby"
+import {
+  SPAN,
+  type StandbyAnswer,
+  standbyAnswerCodec,
+  type StandbyRequest,
+  standbyRequestCodec
+} from "@sotto/schema/Standby"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
@@ -162,7 +168,9 @@ layer(Kit.CryptoLive)("a standby", (it) => {
       })
       assert.isNull(page.record)
       yield* second.copy.apply({ route, from: Position.make(2), page })
+      assert.isAbove((yield* second.totals).bytes, Kit.envelope(crypto).length)
       const next = yield* Standing.relayOver(second)
+      assert.strictEqual((yield* second.totals).bytes, Kit.envelope(crypto).length)
       assert.deepStrictEqual(next.relayKey, relay.relayKey)
       const other = yield* Kit.connect(next)
       const attached = yield* Kit.attach(other, route, keys)
@@ -279,6 +287,40 @@ layer(Kit.CryptoLive)("a standby", (it) => {
         for (const [what, count] of Object.entries(seen)) assert.isAbove(count, 2, what)
       }), 60_000)
   })
+
+  it.effect("that asks without reading is not served beyond what may wait for a connection", () =>
+    Effect.gen(function*() {
+      const crypto = yield* Crypto
+      const first = MemoryRelayStore.make(crypto)
+      const settings = { limits: { outboundBytesMax: 100_000, pageBytesMax: 50_000 } }
+      const relay = yield* Standing.relayOver(first, settings)
+      const wire = yield* Standing.wireTo(() => relay)
+      const { epoch, keys } = Kit.epochKeys(crypto)
+      const route = Kit.route(crypto)
+      yield* first.open({ route, epoch, keys, retention: Kit.TRANSIT, quotaBytes: 1e9 })
+      yield* first.append({ route, envelopes: manyOf(crypto, 200), nowMillis: 0, expiresMillis: undefined })
+      const { ask, channel } = yield* stranger(wire, relay)
+      const key = yield* Standing.signerOf(crypto, first)
+      const right = key(Proof.standby(channel.handshakeHash))
+      assert.strictEqual(refusalOf(yield* ask({ _tag: "Prove", request: 1, signature: right })), "Proved")
+      const asking = yield* Effect.forkScoped(Effect.forEach(Array.from({ length: 500 }), (_, i) => {
+        const have = new Uint8Array(SPAN / 8)
+        const message = standbyRequestCodec.encodeAfter(1, {
+          _tag: "Rows",
+          request: 2 + i,
+          route,
+          from: Position.make(1),
+          have
+        })
+        message[0] = PLANE.standby
+        return channel.send(message)
+      }, { discard: true }))
+      yield* pass(5000)
+      const { outboundBytes } = yield* relay.stats
+      assert.isAbove(outboundBytes, 90_000)
+      assert.isBelow(outboundBytes, 200_000)
+      yield* Fiber.interrupt(asking)
+    }))
 
   it.effect("is told once of a route that changes often, and of too many at once by one word", () =>
     Effect.sync(() => {

@@ -234,6 +234,10 @@ export const copying = (test: Test, makeLayer: () => Layer.Layer<RelayStore, unk
         assert.deepStrictEqual((yield* read()).envelopes.length, 20)
         assert.deepStrictEqual(yield* target.totals, { routes: 1, envelopes: 20, bytes: 2000 })
         assert.strictEqual((yield* Effect.flip(state(2)))._tag, "UnknownRoute")
+        assert.deepStrictEqual((yield* append([incoming(5), incoming(15)])).stored, [
+          { position: position(5), duplicate: true },
+          { position: position(15), duplicate: true }
+        ])
         const appended = yield* append([incoming(25)])
         assert.deepStrictEqual([storedOf(appended), appended.chain], [
           [21],

@@ -26,6 +26,7 @@ import { EnvelopeId, Signature } from "@sotto/schema/Id"
 import type { RelayAddress } from "@sotto/schema/Pairing"
 import * as Proof from "@sotto/schema/Proof"
 import { ROLE, type Role } from "@sotto/schema/Space"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -317,7 +318,11 @@ export const make: Effect.Effect<World, never, Crypto | Scope.Scope> = Effect.ge
           current.process.dead = true
           Deferred.doneUnsafe(current.process.gone, Effect.void)
         }
-        return Effect.andThen(breakWires, end)
+        // What a dead process was about to save as it ended is interrupted with it.
+        const ended = end.pipe(
+          Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.failCause(cause))
+        )
+        return Effect.andThen(breakWires, ended)
       })),
       client: () => {
         if (current?.client === undefined) throw new Error(`${label} does not run`)

@@ -62,10 +62,9 @@ const remove = Workload.command({
       const state = yield* client.state
       const nowMillis = yield* Clock.currentTimeMillis
       const signer = Membership.deviceSigner(crypto, identity)
-      const prepared = yield* Effect.try({
-        try: () => Rekey.prepare({ crypto, state, signer, removed: [device], cutoffs, nowMillis }),
-        catch: (error) => error
-      })
+      const prepared = yield* Effect.try(() =>
+        Rekey.prepare({ crypto, state, signer, removed: [device], cutoffs, nowMillis })
+      )
       if (prepared === undefined) return
       yield* client.addMember(prepared.op)
       host.mark("removed a device")

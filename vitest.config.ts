@@ -15,6 +15,8 @@ const LONG = [
   "process/relayKilled",
   "end-to-end/sync",
   "end-to-end/refusal",
+  "example/example",
+  "process/slowPeer",
   "end-to-end/items",
   "scenarios/test/mutants",
   "scenarios/test/sync",

@@ -214,18 +214,20 @@ const note = Effect.fnUntraced(function*(
   events: ReadonlyArray<ClientEvent>
 ): Effect.fn.Return<Attachment, AttachFailed> {
   const caught = yield* journal.update((books) =>
-    Effect.map(bookIn(books, relay), (book): Change<RelayMisbehaved | undefined> => {
+    Effect.flatMap(bookIn(books, relay), (book): Effect.Effect<Change<RelayMisbehaved | undefined>, StoreFailed> => {
       const subject = Gossip.subjectOf(books, book)
-      if (subject === undefined) return { books, writes: [], value: undefined }
+      if (subject === undefined) return Effect.succeed({ books, writes: [], value: undefined })
       const checked = Arrival.checkHead(journal.crypto, subject, book.mark, attached.head)
-      if (Result.isFailure(checked)) return { ...Misconduct.record(books, checked.failure), value: checked.failure }
+      if (Result.isFailure(checked)) {
+        return Effect.succeed({ ...Misconduct.record(books, checked.failure), value: checked.failure })
+      }
       const row = { ...book.row, granted: attached.retention }
       const mark = { ...book.mark, head: attached.head }
-      return {
+      return Effect.map(Gossip.remember(journal, book, attached.head), (remembered) => ({
         books: withBook(books, { ...book, row, mark }),
-        writes: Directory.relayWrites(book.number, row, mark),
+        writes: [...Directory.relayWrites(book.number, row, mark), ...remembered],
         value: undefined
-      }
+      }))
     })
   )
   if (caught !== undefined) return yield* caught

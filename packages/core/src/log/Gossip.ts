@@ -3,7 +3,9 @@
  * shows two histories to two members is caught.
  *
  * The running chain covers everything before it, so of each page only the highest head that an author saw is looked at.
- * A head that this device has not reached yet is kept as a witness, and looked at again when it has.
+ * A head that this device has not reached yet is kept as a witness, and looked at again when it has. So is one that the
+ * relay signed for this device itself, when another connection begins with a later one: what was signed on the former may
+ * have been of another history, which only the entries below it show.
  *
  * What counts is the relay's signature, so entries that are not accepted are heard as well: a relay that hides an entry
  * from this device makes those after it wait.
@@ -45,27 +47,59 @@ export const hear = Effect.fnUntraced(function*(
   for (const book of before.bookByHex.values()) {
     const subject = subjectOf(books, book)
     if (subject === undefined || book.row.misbehaved !== 0) continue
-    const witness = yield* Ledger.witness.get(journal.store, book.number)
+    const witnesses = (yield* Ledger.witness.get(journal.store, book.number)) ?? []
     const heard = highestByAuthor(subject, journal.identity.id, entries)
-    const heads = witness === undefined ? heard : [witness, ...heard]
-    const verdict = yield* weigh(journal, subject, book, heads, chainAt)
+    if (witnesses.length + heard.length === 0) continue
+    const verdict = yield* weigh(journal, subject, book, [...witnesses, ...heard], chainAt)
     if (verdict.caught !== undefined) {
       caught.push(verdict.caught)
       const recorded = Misconduct.record(books, verdict.caught)
       books = recorded.books
       writes.push(...recorded.writes)
     }
-    const kept = verdict.witness
-    if (kept === witness) continue
-    writes.push(kept === undefined ? Ledger.witness.remove(book.number) : Ledger.witness.put(book.number, kept))
+    writes.push(...witnessWrites(book, witnesses, verdict.ahead))
   }
   return { books, writes, caught }
 })
 
+/** Keeps what the relay signed last, for when its place is reached: another connection begins, with this head. */
+export const remember = (
+  { store }: Pick<Journal, "store">,
+  { mark: { cursor, head }, number }: Book,
+  next: Head
+): Effect.Effect<ReadonlyArray<Write>, StoreFailed> =>
+  head === null || head.body.position <= cursor || head.body.position >= next.body.position
+    ? Effect.succeed([])
+    : Effect.map(
+      Ledger.witness.get(store, number),
+      (before = []) => witnessWrites({ number }, before, [...before, head])
+    )
+
+/** Witnesses of one relay. The lowest are reached first; the highest says how far it must go. */
+const WITNESSES_MAX = 8
+
+const witnessWrites = (
+  { number }: Pick<Book, "number">,
+  before: ReadonlyArray<Head>,
+  after: ReadonlyArray<Head>
+): ReadonlyArray<Write> => {
+  const sorted = after
+    .filter((head, at) => after.findIndex((one) => isSame(one, head)) === at)
+    .toSorted((a, b) => a.body.position - b.body.position)
+  const kept = sorted.length <= WITNESSES_MAX ? sorted : [...sorted.slice(0, WITNESSES_MAX - 1), ...sorted.slice(-1)]
+  const isKept = kept.length === before.length && kept.every((head, at) => head === before[at])
+  if (isKept) return []
+  return [kept.length === 0 ? Ledger.witness.remove(number) : Ledger.witness.put(number, kept)]
+}
+
+/** A head of the same history up to the same place says nothing more. */
+const isSame = (a: Head, b: Head): boolean =>
+  a.body.position === b.body.position && Bytes.equals(a.body.chain, b.body.chain)
+
 /** The chain at a place of the page that is being taken; undefined for another place. */
 export type ChainAt = (book: Book, position: Position) => Uint8Array | null | undefined
 
-/** Holds heads against what this device knows. `witness`: the highest one of those that it has not reached. */
+/** Holds heads against what this device knows. `ahead`: those that it has not reached. */
 const weigh = Effect.fnUntraced(function*(
   { crypto, store }: Pick<Journal, "crypto" | "store">,
   subject: Evidence.Subject,
@@ -73,17 +107,16 @@ const weigh = Effect.fnUntraced(function*(
   heads: ReadonlyArray<Head>,
   chainAt: ChainAt
 ) {
-  let witness: Head | undefined
+  const ahead: Array<Head> = []
   for (const theirs of heads) {
     const isAhead = theirs.body.position > book.mark.cursor
     const verdict = isAhead
       ? compareAhead(crypto, subject, book, theirs)
       : yield* compareReached({ crypto, store }, subject, book, theirs, chainAt)
-    if (Result.isFailure(verdict)) return { caught: verdict.failure, witness }
-    const isHigher = isAhead && theirs.body.position > (witness?.body.position ?? 0)
-    if (isHigher && Evidence.isSigned(crypto, subject.signing, theirs)) witness = theirs
+    if (Result.isFailure(verdict)) return { caught: verdict.failure, ahead }
+    if (isAhead && Evidence.isSigned(crypto, subject.signing, theirs)) ahead.push(theirs)
   }
-  return { caught: undefined, witness }
+  return { caught: undefined, ahead }
 })
 
 const highestByAuthor = (

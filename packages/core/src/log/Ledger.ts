@@ -387,11 +387,11 @@ export const evidence = makeTable({
   encodeKey: Bytes.u32,
   decodeKey: (bytes) => uintAt(bytes, 0, 4)
 })
-/** The highest head of a relay that another member saw and this device has not reached. */
+/** Heads of a relay that this device has not reached, by their positions: of other members, and some of its own. */
 export const witness = makeTable({
   name: "witness",
   table: TABLE.witness,
-  codec: Codec.make(Head, "Head"),
+  codec: Codec.make(boundedArray(Head, 16), "Heads"),
   ...byNumber
 })
 /** Entries that left the log, by the ordinal that they had, until whoever keeps what came of them took note. */

@@ -119,6 +119,7 @@ export class End {
   private newsTimer: (() => void) | undefined
   private giveUpTimer: (() => void) | undefined
   private held = 0
+  private gapped = false
   private slices = 0
 
   constructor(medium: Medium, owner: Owner, connection: ConnectionOptions, link: Link, outward: boolean) {
@@ -277,9 +278,12 @@ export class End {
   }
 
   private launch(bytes: Uint8Array, credit: number, row: number): void {
+    // What is lost and not sent again is a gap, which nothing behind it gets across.
+    if (this.gapped) return this.noteDrop(this.remote, bytes.length, "behind a loss", row)
     const link = this.lane.link
     const fate = link.nextFate()
     if (fate.lost && link.law.lossOnConnection === "reset") {
+      this.gapped = true
       this.noteDrop(this.remote, bytes.length, "loss", row)
       this.medium.timeline.schedule(
         fate.latencyMicros,

@@ -44,6 +44,8 @@ export const membersPart = meeting(
 export const relaysHaveAll = Invariant.make("relaysHaveAll", (world) => {
   const known = world.of(truth)
   const kept = new Set<string>()
+  /** Of whose storage it is not known: kept if a device heard so from the relay. */
+  const perhapsKept = new Map<string, string>()
   const missing = (): { readonly node: string; readonly relay: string; readonly op: string } | undefined => {
     const relays = world.nodes.filter(({ alive, core, kind, losses }) =>
       kind === "relay" && core && alive && losses === 0
@@ -60,7 +62,12 @@ export const relaysHaveAll = Invariant.make("relaysHaveAll", (world) => {
   return {
     onObservation: (observation) => {
       known.hear(observation)
-      if (observation.what === "kept") kept.add(`${observation.node} ${Said.text(observation.data, "id")}`)
+      const { data, node, what } = observation
+      const id = Said.text(data, "id")
+      if (what === "kept") kept.add(`${node} ${id}`)
+      if (what === "perhaps kept") perhapsKept.set(id, node)
+      const relay = what === "stored" ? perhapsKept.get(id) : undefined
+      if (relay !== undefined) kept.add(`${relay} ${id}`)
     },
     isSettled: () => missing() === undefined,
     onEnd: () => {

@@ -27,15 +27,17 @@ import * as Prepared from "../Prepared.ts"
 import * as Bounds from "./Bounds.ts"
 import * as Everywhere from "./Everywhere.ts"
 
-/** Tells of every envelope that a relay keeps. */
+/** Tells of every envelope that a relay keeps, and of those that it may keep though storage said that it failed. */
 const tellKept = (host: Node.Base, store: RelayStore["Service"]): RelayStore["Service"] =>
   RelayStore.of({
     ...store,
-    append: (input) =>
-      Effect.tap(store.append(input), () =>
+    append: (input) => {
+      const tell = (what: string) =>
         Effect.sync(() => {
-          for (const { id } of input.envelopes) host.observe("kept", { id: Bytes.toHex(id) })
-        }))
+          for (const { id } of input.envelopes) host.observe(what, { id: Bytes.toHex(id) })
+        })
+      return Effect.tapError(Effect.tap(store.append(input), () => tell("kept")), () => tell("perhaps kept"))
+    }
   })
 
 const inner = Bounds.within(Simulation.make({

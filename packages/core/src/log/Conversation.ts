@@ -73,12 +73,15 @@ export const run = Effect.fn("Conversation.run")(function*<E>(
         break
       }
       case "Found": {
-        for (const id of step.push) lackingByHex.set(Bytes.toHex(id), id)
-        const ids: ReadonlyArray<Uint8Array> = step.message === undefined
-          ? []
-          : yield* peer.fetch(step.message, step.need.length)
+        const { initiator, message, need, push } = step
+        for (const id of push) lackingByHex.set(Bytes.toHex(id), id)
+        const ids: ReadonlyArray<Uint8Array> = message === undefined ? [] : yield* peer.fetch(message, need.length)
         received += ids.length
-        step = Initiator.confirm(step.initiator, now(), ids)
+        step = Initiator.confirm(initiator, now(), ids)
+        if (step._tag === "Failed" && other === "device" && ids.length < need.length) {
+          // A device takes entries back, too: what it gave less than it had said to have may have left it meanwhile.
+          return yield* new ReconcileFailed({ ...step.error, reason: "changing" })
+        }
         break
       }
     }

@@ -188,6 +188,20 @@ describe("a connection", () => {
     assert.deepStrictEqual(remote.read(), [])
   })
 
+  it("lets nothing past a loss after which it ends", () => {
+    const small = world({ law: { giveUpMicros: 0 } })
+    const { local, remote } = connected(small)
+    const heard: Array<string> = []
+    drain(remote, heard)
+    small.network.change(Partition.link("a", "b"), { loss: 1, lossOnConnection: "reset" })
+    local.write(utf8("lost"))
+    small.network.change(Partition.link("a", "b"), { loss: 0, lossOnConnection: "reset" })
+    local.write(utf8("behind it"))
+    small.timeline.run()
+    assert.deepStrictEqual(heard, [])
+    assert.strictEqual(remote.ended?.clean, false)
+  })
+
   it("is torn on both sides by a box on the way", () => {
     const small = world()
     const { local, remote } = connected(small)

@@ -45,7 +45,10 @@ export const deceptionNoticed = Invariant.make("deceptionNoticed", (world) => {
   return {
     onObservation: (observation) => {
       known.hear(observation)
-      if (observation.what === "caught" || observation.what === "gap") noticed.add(observation.node)
+      const { data, node, what } = observation
+      // One that was stopped just then says so when it is started again.
+      const knew = what === "standing" && Said.field(data, "caught") === true
+      if (what === "caught" || what === "gap" || knew) noticed.add(node)
     },
     isSettled: () => difference() === undefined,
     onEnd: () => {

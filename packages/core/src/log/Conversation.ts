@@ -80,7 +80,8 @@ export const run = Effect.fn("Conversation.run")(function*<E>(
         step = Initiator.confirm(initiator, now(), ids)
         if (step._tag === "Failed" && other === "device" && ids.length < need.length) {
           // A device takes entries back, too: what it gave less than it had said to have may have left it meanwhile.
-          return yield* new ReconcileFailed({ ...step.error, reason: "changing" })
+          const { received, request } = step.error
+          return yield* new ReconcileFailed({ reason: "changing", request, received })
         }
         break
       }

@@ -65,7 +65,7 @@ export const hear = Effect.fnUntraced(function*(
 /** Keeps what the relay signed last, for when its place is reached: another connection begins, with this head. */
 export const remember = (
   { store }: Pick<Journal, "store">,
-  { mark: { cursor, head }, number }: Book,
+  { mark: { cursor, head }, number }: Pick<Book, "mark" | "number">,
   next: Head
 ): Effect.Effect<ReadonlyArray<Write>, StoreFailed> =>
   head === null || head.body.position <= cursor || head.body.position >= next.body.position
@@ -75,9 +75,7 @@ export const remember = (
       (before = []) => witnessWrites({ number }, before, [...before, head])
     )
 
-/** Witnesses of one relay. The lowest are reached first; the highest says how far it must go. */
-const WITNESSES_MAX = 8
-
+/** The lowest are reached first; the highest says how far the relay must go. */
 const witnessWrites = (
   { number }: Pick<Book, "number">,
   before: ReadonlyArray<Head>,
@@ -86,7 +84,9 @@ const witnessWrites = (
   const sorted = after
     .filter((head, at) => after.findIndex((one) => isSame(one, head)) === at)
     .toSorted((a, b) => a.body.position - b.body.position)
-  const kept = sorted.length <= WITNESSES_MAX ? sorted : [...sorted.slice(0, WITNESSES_MAX - 1), ...sorted.slice(-1)]
+  const kept = sorted.length <= Ledger.WITNESSES_MAX
+    ? sorted
+    : [...sorted.slice(0, Ledger.WITNESSES_MAX - 1), ...sorted.slice(-1)]
   const isKept = kept.length === before.length && kept.every((head, at) => head === before[at])
   if (isKept) return []
   return [kept.length === 0 ? Ledger.witness.remove(number) : Ledger.witness.put(number, kept)]

@@ -29,7 +29,7 @@ import { type Pair, type Range, type Store, StoreFailed, type Write } from "../S
 import { Ordinal } from "./Cursor.ts"
 import { Reason } from "./Quarantine.ts"
 
-/** First bytes of keys. A number, once given, keeps its meaning. */
+/** First bytes of keys. A number, once given, keeps its meaning: 16 was one witness a relay. */
 const TABLE = {
   device: 1,
   space: 2,
@@ -46,11 +46,11 @@ const TABLE = {
   refused: 13,
   deferred: 14,
   evidence: 15,
-  witness: 16,
   withdrawn: 17,
   idState: 18,
   idPart: 19,
-  idChange: 20
+  idChange: 20,
+  witness: 21
 } as const
 
 /** The version of this layout; another one is refused, not guessed at. */
@@ -387,11 +387,13 @@ export const evidence = makeTable({
   encodeKey: Bytes.u32,
   decodeKey: (bytes) => uintAt(bytes, 0, 4)
 })
+/** Of one relay. */
+export const WITNESSES_MAX = 8
 /** Heads of a relay that this device has not reached, by their positions: of other members, and some of its own. */
 export const witness = makeTable({
   name: "witness",
   table: TABLE.witness,
-  codec: Codec.make(boundedArray(Head, 16), "Heads"),
+  codec: Codec.make(boundedArray(Head, WITNESSES_MAX), "Heads"),
   ...byNumber
 })
 /** Entries that left the log, by the ordinal that they had, until whoever keeps what came of them took note. */

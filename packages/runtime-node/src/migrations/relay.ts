@@ -11,8 +11,7 @@ export const APPLICATION_ID = 0x536f_526c
  *
  * An envelope is one row of a table that only grows at its end (not WITHOUT ROWID: measured, bodies in the leaves of a
  * sorted tree cost three times the room). A deleted one keeps its row without `bytes`: that is how an id is known after
- * its envelope is gone, until a sweep forgets it. `envelope_live` alone answers what a sweep and a filtered read ask; the
- * row of an id is in `id`, but for the newest (`relayStore/IdTable.ts`).
+ * its envelope is gone, until a sweep forgets it. `envelope_live` alone answers what a sweep and a filtered read ask.
  */
 const INIT = [
   `CREATE TABLE route (
@@ -68,14 +67,7 @@ const INIT = [
      id BLOB NOT NULL,
      bytes BLOB
    ) STRICT`,
-  `CREATE TABLE id (
-     gid INTEGER NOT NULL,
-     head INTEGER NOT NULL,
-     n INTEGER NOT NULL,
-     PRIMARY KEY (gid, head, n)
-   ) STRICT, WITHOUT ROWID`,
-  `CREATE TABLE id_fold (through INTEGER NOT NULL) STRICT`,
-  `INSERT INTO id_fold VALUES (0)`,
+  `CREATE INDEX envelope_by_id ON envelope (gid, substr(id, 1, 8))`,
   `CREATE INDEX envelope_live ON envelope (gid, position, expires_millis, lane) WHERE bytes IS NOT NULL`,
   `CREATE INDEX envelope_gone ON envelope (appended_millis) WHERE bytes IS NULL`,
   `CREATE TABLE secret (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT`
@@ -84,10 +76,26 @@ const INIT = [
 /** At a standby: routes with rows beyond their end. */
 const STAGED = [`CREATE TABLE staged (gid INTEGER PRIMARY KEY) STRICT`]
 
+/**
+ * Which row has an id, but for the newest (`relayStore/IdTable.ts`), in place of an index that was kept with each append.
+ * `through` of 0 says that all of them are still to be put in, which the next commit does.
+ */
+const IDS = [
+  `DROP INDEX envelope_by_id`,
+  `CREATE TABLE id (
+     gid INTEGER NOT NULL,
+     head INTEGER NOT NULL,
+     n INTEGER NOT NULL,
+     PRIMARY KEY (gid, head, n)
+   ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE id_fold (through INTEGER NOT NULL) STRICT`,
+  `INSERT INTO id_fold VALUES (0)`
+]
+
 const run = (statements: ReadonlyArray<string>) =>
   Effect.flatMap(
     SqlClient,
     (sql) => Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
   )
 
-export const MIGRATIONS = { "0001_init": run(INIT), "0002_staged": run(STAGED) }
+export const MIGRATIONS = { "0001_init": run(INIT), "0002_staged": run(STAGED), "0003_ids": run(IDS) }

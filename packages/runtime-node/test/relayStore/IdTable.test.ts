@@ -149,4 +149,30 @@ describe("IdTable", () => {
       assert.isAbove(folded, 8000)
       assert.isBelow(folded, 10_000)
     }))
+
+  it.effect("of a file that had an index before has every id", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      const options = { directory, applicationId: APPLICATION_ID }
+      yield* Effect.scoped(Effect.gen(function*() {
+        const migrations = { "0001_init": MIGRATIONS["0001_init"] }
+        const { database } = yield* NodeSqlite.open({ ...options, migrations })
+        const insert = database.prepare(
+          "INSERT INTO envelope (gid, position, appended_millis, lane, id) VALUES (?, ?, 0, x'00', ?)"
+        )
+        database.exec("BEGIN")
+        for (const name of NAMES) for (const gid of GIDS) insert.run(gid, name + 1, idOf(name))
+        database.exec("COMMIT")
+      }))
+      const { database } = yield* NodeSqlite.open({ ...options, migrations: MIGRATIONS })
+      const foundIn = (table: IdTable) =>
+        GIDS.flatMap((gid) => NAMES.map((name) => table.find(gid, idOf(name))?.position))
+      const all = GIDS.flatMap(() => NAMES.map((name) => name + 1))
+      const table = new IdTable(database, FOLD_AT)
+      assert.deepStrictEqual(foundIn(table), all)
+      table.save()
+      const count = NodeSqlite.integer(database.prepare("SELECT count(*) AS count FROM id").get() ?? {}, "count")
+      assert.strictEqual(count, all.length)
+      assert.deepStrictEqual(foundIn(table), all)
+    }))
 })

@@ -2,7 +2,8 @@
  * After healing, everybody that may see the same comes to hold the same.
  *
  * 1. Nodes that show a digest and live on have equal digests in the end; what differs first is named.
- * 2. After a cold restart they hold what they held before.
+ * 2. After a cold restart they hold what they held before. So the world is watched for some seconds after it came to rest:
+ *    what was still on its way then, from a node that is gone, comes before the restart and not with it.
  */
 import * as Invariant from "../Invariant.ts"
 import type { Json } from "../Scenario.ts"
@@ -11,6 +12,8 @@ export interface Options {
   /** Only nodes of these kinds. */
   readonly among?: ReadonlyArray<string>
 }
+
+const REST_MICROS = 5_000_000
 
 /** The first place at which two values differ, keys in order: its path, and what each has there. */
 export const firstDifference = (
@@ -40,6 +43,7 @@ export const make = (options: Options = {}): Invariant.Invariant =>
       )
     let ended: ReadonlyMap<string, string | undefined> = new Map()
     return {
+      restMicros: REST_MICROS,
       isSettled: () => new Set(members().map(({ probe }) => probe?.digest)).size <= 1,
       onEnd: () => {
         ended = new Map(members().map(({ name, probe }) => [name, probe?.digest]))

@@ -57,22 +57,26 @@ const withRelay: Simulation.Simulation = Bounds.within(Simulation.make({
 /** As many as make it worth the while to compare before a log is read. */
 const SHARED = 15
 
+const drawn = withRelay.expand(1n, "calm")
+
 /**
  * The second device cannot reach the second relay while the first one writes what comes to it over the first relay; then
- * each of them writes to one relay only. It compares itself with the second relay when it reaches it.
+ * each of them writes to one relay only. It compares itself with the second relay when it reaches it. The first device is
+ * off in the end: what it wrote last comes from that relay or from nowhere.
  */
 const atRelay: Scenario = {
-  ...withRelay.expand(1n, "calm"),
+  ...drawn,
   faults: [
     link("client-2", "relay-2", 1, 1_200_000),
-    link("client-1", "relay-1", 900_000, 1_000_000)
+    link("client-1", "relay-1", 900_000, drawn.phases.safetyMicros)
   ],
   workload: [
     ...Array.from({ length: SHARED }, (_, k) => push("client-1", 100_000 + 30_000 * k, k)),
     push("client-1", 1_000_000, SHARED),
     push("client-2", 1_000_000),
     { atMicros: 1_300_000, node: "client-2", name: "wake", input: null }
-  ]
+  ],
+  phases: { ...drawn.phases, heal: ["relay-1", "relay-2", "client-2"] }
 }
 
 /** Runs the world once for each place of a conversation between a device and a relay, and answers all reports. */
@@ -93,7 +97,7 @@ const withoutRelay: Simulation.Simulation = Bounds.within(Simulation.make({
     client: ClientNode.make({ count: [2, 2], enter: Prepared.seedDevice, beside: Peers.attend, also: Peers.commands })
   },
   knobs: () => ({ crypto: "fake" }),
-  invariants: [Meeting.membersMeet, ...invariants()],
+  invariants: [Meeting.membersMeet, ...invariants(), Meeting.metIsSame],
   phases: { safety: "8 seconds", liveness: "2 minutes" }
 }))
 

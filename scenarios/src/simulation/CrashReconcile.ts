@@ -2,6 +2,7 @@
  * Every place at which two sides that compare what they have can be cut off (`CrashPlaces`): a device and a relay, and two
  * devices. Each has entries that the other one lacks; in the end both have all of them.
  */
+import * as Invariant from "@sotto/simulation/Invariant"
 import * as Convergence from "@sotto/simulation/invariant/Convergence"
 import type { Report } from "@sotto/simulation/Report"
 import type { Command, Scenario } from "@sotto/simulation/Scenario"
@@ -15,6 +16,8 @@ import * as Kept from "../node/Kept.ts"
 import * as RelayNode from "../node/RelayNode.ts"
 import * as Peers from "../peers/Meeting.ts"
 import * as Prepared from "../Prepared.ts"
+import * as Said from "../Said.ts"
+import { isUntold, nameOf, truth } from "../Truth.ts"
 import * as Bounds from "./Bounds.ts"
 import * as CrashPlaces from "./CrashPlaces.ts"
 import * as Everywhere from "./Everywhere.ts"
@@ -43,6 +46,24 @@ const link = (from: string, to: string, atMicros: number, durationMicros: number
 
 // -- a device and a relay ----------------------------------------------------------------------------------------------
 
+/** The relay that was compared with keeps, in the end, all that the device shows which compared. */
+const relayHasAll = Invariant.make("relayHasAll", (world) => {
+  const known = world.of(truth)
+  const kept = new Set<string>()
+  return {
+    onObservation: (observation) => {
+      known.hear(observation)
+      const { data, node, what } = observation
+      if (what === "kept" && node === "relay-2") kept.add(Said.text(data, "id"))
+    },
+    onEnd: () => {
+      for (const [op, id] of known.readingByNode.get("client-2")?.idByOp ?? []) {
+        if (!isUntold(op) && !kept.has(id)) world.violated(`has not ${nameOf(op)}`, "relay-2")
+      }
+    }
+  }
+})
+
 const withRelay: Simulation.Simulation = Bounds.within(Simulation.make({
   name: "crashreconcile",
   nodes: {
@@ -50,7 +71,7 @@ const withRelay: Simulation.Simulation = Bounds.within(Simulation.make({
     client: ClientNode.make({ count: [2, 2], enter: Prepared.seedDevice })
   },
   knobs: () => ({ crypto: "fake" }),
-  invariants: [...invariants(), Meeting.relaysHaveAll],
+  invariants: [...invariants(), relayHasAll],
   phases: { safety: "8 seconds", liveness: "2 minutes" }
 }))
 
@@ -62,13 +83,21 @@ const drawn = withRelay.expand(1n, "calm")
 /**
  * The second device cannot reach the second relay while the first one writes what comes to it over the first relay; then
  * each of them writes to one relay only. It compares itself with the second relay when it reaches it. The first device is
- * off in the end: what it wrote last comes from that relay or from nowhere.
+ * off by then, for good: what it wrote last comes from that relay or from nowhere.
  */
 const atRelay: Scenario = {
   ...drawn,
   faults: [
     link("client-2", "relay-2", 1, 1_200_000),
-    link("client-1", "relay-1", 900_000, drawn.phases.safetyMicros)
+    link("client-1", "relay-1", 900_000, drawn.phases.safetyMicros),
+    {
+      kind: "crash",
+      node: "client-1",
+      atMicros: 1_250_000,
+      downMicros: drawn.phases.safetyMicros,
+      disk: { kind: "none" },
+      notice: "reset"
+    }
   ],
   workload: [
     ...Array.from({ length: SHARED }, (_, k) => push("client-1", 100_000 + 30_000 * k, k)),

@@ -28,7 +28,6 @@ import * as Crew from "./log/Crew.ts"
 import type { Cursor, Ordinal } from "./log/Cursor.ts"
 import type { RelayMisbehaved } from "./log/Evidence.ts"
 import * as IdSet from "./log/IdSet.ts"
-import * as Inbox from "./log/Inbox.ts"
 import * as Journal from "./log/Journal.ts"
 import * as Misconduct from "./log/Misconduct.ts"
 import * as Outbox from "./log/Outbox.ts"
@@ -174,7 +173,7 @@ export const make: (
     evidence: Misconduct.readAll(journal.store),
     state: Effect.sync(() => journal.books().state),
     devices: Effect.sync(() => devicesOf(journal)),
-    addMember: (op) => Effect.map(Inbox.telling(outbox.pushMember(op), crew.tell), ({ receipt }) => receipt),
+    addMember: outbox.pushMember,
     relays: crew.relays,
     peers: Peers.make(journal, crew.tell),
     pause: crew.pause,

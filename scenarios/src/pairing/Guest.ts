@@ -1,6 +1,6 @@
 /**
  * A device that is in no space yet, and tries every offer that it hears of until one lets it in; from then on it is a
- * device like any other. Its user mistypes now and then.
+ * device like any other. Its user mistypes now and then, and declines, unless the scenario has a careful one.
  */
 import type { Crypto } from "@sotto/core/Crypto"
 import type { Keystore } from "@sotto/core/Keystore"
@@ -30,13 +30,15 @@ interface Handle {
 const OFFERS_MAX = 64
 const LOOK_MILLIS = 200
 
+const isCareful = ({ knobs }: Node.Base): boolean => knobs["careful"] === true
+
 /** What the user types or scans: the code, sometimes with a wrong letter, or the ticket. */
-const sourceOf = Effect.fnUntraced(function*(offer: Json) {
+const sourceOf = Effect.fnUntraced(function*(host: Node.Base, offer: Json) {
   const relay = relayAddressFromText(Said.text(offer, "relay"))
   const scans = yield* Random.nextBoolean
   if (scans || Result.isFailure(relay)) return { _tag: "Ticket" as const, url: Said.text(offer, "url") }
   const code = Said.text(offer, "code")
-  const slips = (yield* Random.nextIntBetween(0, 4)) === 0
+  const slips = (yield* Random.nextIntBetween(0, 4)) === 0 && !isCareful(host)
   const at = yield* Random.nextIntBetween(0, 4)
   return {
     _tag: "Code" as const,
@@ -50,10 +52,10 @@ const join = (host: Node.Base, offer: Json) =>
     const context = yield* Effect.context<Store | Keystore | Crypto>()
     const device = yield* Sotto.device({ label: `device label of ${host.name}` })
     yield* Pairing.join({
-      from: yield* sourceOf(offer),
+      from: yield* sourceOf(host, offer),
       device,
       onStep: (step) => Effect.sync(() => host.mark(`join: ${step._tag}`)),
-      confirm: () => Effect.map(Random.nextIntBetween(0, 10), (n) => n > 0),
+      confirm: () => Effect.map(Random.nextIntBetween(0, 10), (n) => n > 0 || isCareful(host)),
       accept: (welcome) => Effect.provideContext(Sotto.join(welcome), context)
     })
   })

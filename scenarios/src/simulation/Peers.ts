@@ -5,14 +5,10 @@
  * No disk forgets what it answered for: a device that is put back to an older state reads a relay before it writes
  * again, and here there is none.
  */
-import { RelayStore } from "@sotto/core/relay/RelayStore"
-import * as Bytes from "@sotto/schema/Bytes"
 import * as Convergence from "@sotto/simulation/invariant/Convergence"
-import type * as Node from "@sotto/simulation/Node"
 import type { Scenario } from "@sotto/simulation/Scenario"
 import * as Seed from "@sotto/simulation/Seed"
 import * as Simulation from "@sotto/simulation/Simulation"
-import * as Effect from "effect/Effect"
 import * as Durability from "../invariant/durability.ts"
 import * as Items from "../invariant/items.ts"
 import * as Keeping from "../invariant/keeping.ts"
@@ -21,29 +17,17 @@ import * as Secrecy from "../invariant/secrecy.ts"
 import * as ItemCommands from "../items/Commands.ts"
 import * as ClientNode from "../node/ClientNode.ts"
 import * as Hanging from "../node/Hanging.ts"
+import * as Kept from "../node/Kept.ts"
 import * as RelayNode from "../node/RelayNode.ts"
 import * as Peers from "../peers/Meeting.ts"
 import * as Prepared from "../Prepared.ts"
 import * as Bounds from "./Bounds.ts"
 import * as Everywhere from "./Everywhere.ts"
 
-/** Tells of every envelope that a relay keeps, and of those that it may keep though storage said that it failed. */
-const tellKept = (host: Node.Base, store: RelayStore["Service"]): RelayStore["Service"] =>
-  RelayStore.of({
-    ...store,
-    append: (input) => {
-      const tell = (what: string) =>
-        Effect.sync(() => {
-          for (const { id } of input.envelopes) host.observe(what, { id: Bytes.toHex(id) })
-        })
-      return Effect.tapError(Effect.tap(store.append(input), () => tell("kept")), () => tell("perhaps kept"))
-    }
-  })
-
 const inner = Bounds.within(Simulation.make({
   name: "peers",
   nodes: {
-    relay: RelayNode.make({ count: [0, 1], seed: Prepared.seedRelay, storage: tellKept }),
+    relay: RelayNode.make({ count: [0, 1], seed: Prepared.seedRelay, storage: Kept.tell }),
     client: ClientNode.make({
       count: [2, 4],
       enter: Prepared.seedDevice,

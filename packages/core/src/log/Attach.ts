@@ -36,7 +36,6 @@ export interface Attachment {
   readonly epoch: EpochKeys
   /** Whether entries can be pushed: the relay is in this epoch, and not beyond it. Those of later ones have to wait. */
   readonly writable: boolean
-  readonly events: ReadonlyArray<ClientEvent>
 }
 
 export type AttachFailed = RelayError | CallError | RelayMisbehaved | UnknownRelay | StoreFailed | KeystoreFailed
@@ -51,17 +50,17 @@ export const attach = Effect.fn("Attach.attach")(function*(
   line: Line
 ): Effect.fn.Return<Attachment, AttachFailed> {
   yield* noteKeys(journal, relay, line)
-  const events: Array<ClientEvent> = []
   const tried = yield* Effect.result(attachNewest(journal, relay, line))
-  if (Result.isSuccess(tried)) return yield* note(journal, relay, tried.success, events)
+  if (Result.isSuccess(tried)) return yield* note(journal, relay, tried.success)
   if (!(tried.failure instanceof UnknownRoute)) return yield* tried.failure
   const book = yield* bookOf(journal, relay)
-  if (book.row.granted !== null) {
-    events.push({ _tag: "RelayReset", relay, lastPosition: book.mark.head?.body.position ?? book.mark.cursor })
-    yield* startOver(journal, relay)
+  // Without a head it was started over with already, and only the opening did not come about.
+  if (book.row.granted !== null && book.mark.head !== null) {
+    const reset: ClientEvent = { _tag: "RelayReset", relay, lastPosition: book.mark.head.body.position }
+    yield* startOver(journal, relay, [reset])
   }
   yield* open(journal, relay, line, book)
-  return yield* note(journal, relay, yield* attachNewest(journal, relay, line), events)
+  return yield* note(journal, relay, yield* attachNewest(journal, relay, line))
 })
 
 const bookIn = (books: Books, relay: RelayKey): Effect.Effect<Book, UnknownRelay> => {
@@ -187,19 +186,20 @@ export const forget = ({ unsent }: Journal, { number }: Book): ReadonlyArray<Wri
 
 /**
  * Forgets how far this device was with a relay, and offers it everything that is here. The relay gets a new number, so
- * that every place that was noted of its former log is void.
+ * that every place that was noted of its former log is void. What it granted stays: its route may have to be opened anew.
  */
-export const startOver = (journal: Journal, relay: RelayKey) =>
+export const startOver = (journal: Journal, relay: RelayKey, events: ReadonlyArray<ClientEvent> = []) =>
   journal.update((books) =>
     Effect.map(bookIn(books, relay), (book) => {
       const number = Ledger.RelayNumber.make(books.meta.relays + 1)
       const meta = { ...books.meta, relays: number }
-      const row = { ...book.row, granted: null, misbehaved: 0 }
+      const row = { ...book.row, misbehaved: 0 }
       const mark = Directory.freshMark(books.meta.ordinal)
       return {
         books: { ...withBook(books, { ...book, number, row, mark }), meta },
         writes: [Ledger.meta.put("", meta), ...forget(journal, book), ...Directory.relayWrites(number, row, mark)],
-        value: number
+        value: number,
+        events
       }
     })
   )
@@ -210,8 +210,7 @@ export const startOver = (journal: Journal, relay: RelayKey) =>
 const note = Effect.fnUntraced(function*(
   journal: Journal,
   relay: RelayKey,
-  { attached, epoch }: Tried,
-  events: ReadonlyArray<ClientEvent>
+  { attached, epoch }: Tried
 ): Effect.fn.Return<Attachment, AttachFailed> {
   const caught = yield* journal.update((books) =>
     Effect.flatMap(bookIn(books, relay), (book): Effect.Effect<Change<RelayMisbehaved | undefined>, StoreFailed> => {
@@ -231,5 +230,5 @@ const note = Effect.fnUntraced(function*(
     })
   )
   if (caught !== undefined) return yield* caught
-  return { attached, epoch, writable: attached.epoch === epoch.epoch, events }
+  return { attached, epoch, writable: attached.epoch === epoch.epoch }
 })

@@ -102,8 +102,7 @@ export interface Crew {
   readonly wake: Effect.Effect<void>
 }
 
-/** Events and presence that a slow reader may fall behind. */
-const EVENTS_MAX = 1024
+/** Presence that a slow reader may fall behind. */
 const PRESENCE_MAX = 256
 /** How often entries that are dated ahead of this device's clock are looked at again. */
 const CLOCK_LOOK_MILLIS = 60_000
@@ -112,27 +111,32 @@ const CLOCK_LOOK_MILLIS = 60_000
 interface Bridge {
   readonly journal: Journal
   readonly keeperByHex: Map<string, RelayKeeper.Keeper>
-  readonly events: PubSub.PubSub<Status.ClientEvent>
+  /** A keeper for each relay in use, and for no other. */
+  readonly staff: Effect.Effect<void>
   paused: boolean
 }
-
-const tell = ({ events }: Bridge, all: ReadonlyArray<Status.ClientEvent>): Effect.Effect<void> =>
-  all.length === 0 ? Effect.void : Effect.asVoid(PubSub.publishAll(events, all))
 
 const keepersOf = ({ keeperByHex }: Bridge) => [...keeperByHex.values()]
 
 /** The relays of the journal, not yet connected. They stop with the scope, after a last try to send what waits. */
 export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | Crypto | Scope.Scope> = Effect
   .fnUntraced(function*(journal) {
-    const events = yield* PubSub.sliding<Status.ClientEvent>(EVENTS_MAX)
     const heard = yield* PubSub.sliding<PresenceMessage>(PRESENCE_MAX)
     const fibers = yield* FiberMap.make<string>()
     const context = yield* Effect.context<Transport | Crypto>()
-    const bridge: Bridge = { journal, keeperByHex: new Map(), events, paused: false }
+    const keeperByHex = new Map<string, RelayKeeper.Keeper>()
+    const staff = Effect.suspend(() => {
+      const { bookByHex } = journal.books()
+      for (const hex of keeperByHex.keys()) if (!bookByHex.has(hex)) keeperByHex.delete(hex)
+      const missing = [...bookByHex].filter(([hex]) => !keeperByHex.has(hex))
+      return Effect.forEach(missing, ([, { relay }]) => employ(relay), { discard: true })
+    })
+    const bridge: Bridge = { journal, keeperByHex, staff, paused: false }
+    const tell = (all: ReadonlyArray<Status.ClientEvent>) => Effect.asVoid(PubSub.publishAll(journal.events, all))
     const shared: RelayKeeper.Shared = {
       journal,
       paused: () => bridge.paused,
-      events: (all) => tell(bridge, all),
+      events: tell,
       presence: (envelope) => hear(journal, heard, envelope),
       caughtUp: Effect.suspend(() => mayTruncate(bridge) ? lookAgain(bridge) : Effect.void),
       last: (relay) => isLast(bridge, relay)
@@ -140,7 +144,7 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
     const employ = (relay: RelayKey): Effect.Effect<void> => {
       const hex = Bytes.toHex(relay)
       const keeper = RelayKeeper.make(shared, relay)
-      bridge.keeperByHex.set(hex, keeper)
+      keeperByHex.set(hex, keeper)
       return Effect.asVoid(FiberMap.run(fibers, hex, Effect.provideContext(keeper.run, context)))
     }
     yield* Effect.forkScoped(lookNowAndThen(bridge))
@@ -148,8 +152,8 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
     yield* Effect.addFinalizer(() => flush(bridge))
     return {
       start: Effect.gen(function*() {
-        yield* tell(bridge, (yield* Inbox.reconsider(journal, false)).events)
-        for (const { relay } of journal.books().bookByHex.values()) yield* employ(relay)
+        yield* Inbox.reconsider(journal, false)
+        yield* staff
       }),
       pull: pull(bridge),
       reconcile: reconcile(bridge),
@@ -158,9 +162,9 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
       flush: (atMost) => flush(bridge, atMost),
       presence: { publish: (body) => publish(bridge, body), changes: Stream.fromPubSub(heard) },
       status: { current: Effect.sync(() => statusOf(bridge)), changes: changes(bridge) },
-      events: Stream.fromPubSub(events),
-      tell: shared.events,
-      relays: relays(bridge, employ),
+      events: Stream.fromPubSub(journal.events),
+      tell,
+      relays: relays(bridge),
       pause: setPaused(bridge, true),
       resume: setPaused(bridge, false),
       wake: wake(bridge)
@@ -196,7 +200,6 @@ const mayTruncate = ({ journal, ...bridge }: Bridge): boolean => {
 /** Looks again at everything that waits. Where storage fails, it waits on: the next page, or start, looks again. */
 const lookAgain = (bridge: Bridge): Effect.Effect<void> =>
   Inbox.reconsider(bridge.journal, mayTruncate(bridge)).pipe(
-    Effect.flatMap(({ events }) => tell(bridge, events)),
     Effect.catch((error) => Effect.logWarning(`what waits was not looked at: ${error.message}`))
   )
 
@@ -207,8 +210,8 @@ const lookNowAndThen = (bridge: Bridge): Effect.Effect<never> =>
     yield* lookAgain(bridge)
   }))
 
-/** Sweeps at the start, and whenever the relays in use have changed. */
-const sweepNowAndThen = ({ journal }: Bridge): Effect.Effect<never> => {
+/** Sweeps at the start, and whenever the relays in use have changed, which may show late when storage failed. */
+const sweepNowAndThen = ({ journal, staff }: Bridge): Effect.Effect<never> => {
   const numbers = () => [...journal.books().bookByHex.values()].map(({ number }) => number).join()
   return Effect.forever(Effect.gen(function*() {
     const swept = numbers()
@@ -216,6 +219,7 @@ const sweepNowAndThen = ({ journal }: Bridge): Effect.Effect<never> => {
       Effect.catch((error) => Effect.logWarning(`places were not swept: ${error.message}`))
     )
     yield* Signal.until(journal.changed, () => numbers() === swept ? undefined : true)
+    yield* staff
   }))
 }
 
@@ -390,8 +394,8 @@ const hear = Effect.fnUntraced(function*(
 
 // -- relays ------------------------------------------------------------------------------------------------------------
 
-const relays = (bridge: Bridge, employ: (relay: RelayKey) => Effect.Effect<void>): Relays => {
-  const { journal } = bridge
+const relays = (bridge: Bridge): Relays => {
+  const { journal, staff } = bridge
   return {
     list: Effect.suspend(() =>
       Effect.forEach([...journal.books().bookByHex.values()], ({ row: { address, misbehaved } }) =>
@@ -401,8 +405,9 @@ const relays = (bridge: Bridge, employ: (relay: RelayKey) => Effect.Effect<void>
         ))
     ),
     add: Effect.fn("Client.relays.add")(function*(address, open) {
-      const added = yield* journal.update((books) => {
-        if (books.bookByHex.has(Bytes.toHex(address.key))) return Effect.succeed({ books, writes: [], value: false })
+      const adding = journal.update((books) => {
+        const value = undefined
+        if (books.bookByHex.has(Bytes.toHex(address.key))) return Effect.succeed({ books, writes: [], value })
         const number = Ledger.RelayNumber.make(books.meta.relays + 1)
         const meta = { ...books.meta, relays: number }
         const row = Directory.freshRelay(address, open ?? null)
@@ -410,13 +415,13 @@ const relays = (bridge: Bridge, employ: (relay: RelayKey) => Effect.Effect<void>
         return Effect.succeed({
           books: { ...Attach.withBook(books, { number, relay: address.key, row, mark }), meta },
           writes: [Ledger.meta.put("", meta), ...Directory.relayWrites(number, row, mark)],
-          value: true
+          value
         })
       })
-      if (added) yield* employ(address.key)
+      yield* Effect.ensuring(adding, staff)
     }),
     remove: Effect.fn("Client.relays.remove")(function*(relay) {
-      yield* journal.update((books) => {
+      const removing = journal.update((books) => {
         const hex = Bytes.toHex(relay)
         const book = books.bookByHex.get(hex)
         if (book === undefined) return Effect.fail(new UnknownRelay())
@@ -428,7 +433,7 @@ const relays = (bridge: Bridge, employ: (relay: RelayKey) => Effect.Effect<void>
           value: undefined
         })
       })
-      bridge.keeperByHex.delete(Bytes.toHex(relay))
+      yield* Effect.ensuring(removing, staff)
       journal.changed.raise()
     }),
     trustAgain: Effect.fn("Client.relays.trustAgain")(function*(relay) {

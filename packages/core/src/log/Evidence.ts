@@ -82,7 +82,7 @@ export const isSigned = (crypto: CryptoService, signing: SigningKey, head: Head)
   crypto.signature.verify(signing, Proof.head(headBodyCodec.encode(head.body)), head.signature)
 
 /** A head by itself: of this relay and route, signed, not contradicting itself. */
-const verifyHead = (
+export const verifyHead = (
   crypto: CryptoService,
   subject: Subject,
   head: Head

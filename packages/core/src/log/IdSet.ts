@@ -252,7 +252,8 @@ export class IdSet {
   }
 }
 
-const setOf = (row: Ledger.KnownRow | null): Ledger.IdSetName | undefined =>
+/** The set that an envelope is in by what its name leads to. */
+export const setOf = (row: Ledger.KnownRow | null): Ledger.IdSetName | undefined =>
   row === null ? undefined : row._tag === "Refused" ? "refused" : "kept"
 
 type Books = Pick<Journal, "books" | "ids" | "store" | "update">

@@ -23,7 +23,8 @@ type StoreService = Store["Service"]
 /** Both sets: what this device keeps and may give to others, and what it refused. They go on changing with the books. */
 export type Sets = Readonly<Record<Ledger.IdSetName, ReconcileSet.ReconcileSet>>
 
-const NAMES: ReadonlyArray<Ledger.IdSetName> = ["kept", "refused"]
+/** Both sets, in the order in which they are saved. */
+export const NAMES: ReadonlyArray<Ledger.IdSetName> = ["kept", "refused"]
 
 /** How many ids there are in both. */
 export const countOf = ({ kept, refused }: Sets): number => ReconcileSet.count(kept) + ReconcileSet.count(refused)

@@ -35,7 +35,6 @@ import { envelopeId } from "./Sealing.ts"
 export interface Taken {
   /** Entries that were accepted, those that had waited included. */
   readonly accepted: number
-  readonly events: ReadonlyArray<ClientEvent>
   /** The relay of the page is among them when the page shows it. */
   readonly caught: ReadonlyArray<RelayMisbehaved>
 }
@@ -102,21 +101,12 @@ const NOWHERE = Position.make(0)
 export const reconsider = (journal: Journal, last: boolean) =>
   journal.update((books: Books) => acceptArrival(journal, books, undefined, NOTHING, last))
 
-/**
- * Takes something in and tells what happened: also when whoever asked goes away meanwhile, since what is durable by then
- * happens no second time.
- */
-export const telling = <A extends { readonly events: ReadonlyArray<ClientEvent> }, E, R>(
-  taking: Effect.Effect<A, E, R>,
-  tell: (events: ReadonlyArray<ClientEvent>) => Effect.Effect<void>
-): Effect.Effect<A, E, R> => Effect.uninterruptible(Effect.tap(taking, ({ events }) => tell(events)))
-
 const NO_RELAY = Ledger.RelayNumber.make(0)
 const NOTHING = { arrived: [], placed: [], missing: [] }
 
 const misbehaved = (books: Books, error: RelayMisbehaved): Change<Taken> => ({
   ...Misconduct.record(books, error),
-  value: { accepted: 0, events: [], caught: [error] }
+  value: { accepted: 0, caught: [error] }
 })
 
 type Arrived = Omit<Arrival.Arrival, "mark"> & { readonly mark?: Ledger.MarkRow }
@@ -149,7 +139,8 @@ const acceptArrival = Effect.fnUntraced(function*(
   return {
     books: heard.books,
     writes: [...writes, ...judged.writes, ...marked.writes, ...heard.writes],
-    value: { accepted: judged.accepted.length, events: [...gaps, ...judged.events], caught: heard.caught },
+    value: { accepted: judged.accepted.length, caught: heard.caught },
+    events: [...gaps, ...judged.events],
     committed: () => {
       judged.committed()
       if (book !== undefined) { for (const known of seen) Places.learned(journal, book, known) }

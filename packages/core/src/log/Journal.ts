@@ -5,12 +5,15 @@
  * 1. Changes come one after the other, so each sees what the one before it made durable.
  * 2. The rows of a change are one commit. A crash keeps all of it or nothing: a sequence number is never given twice.
  * 3. A commit that failed may have been made all the same. The books are then read again from the store before anything
- *    else happens, rather than guessed at.
+ *    else happens, rather than guessed at; and where its rows are there, all that was to follow from it does, once.
+ * 4. What an app is told of a change is told by whoever makes it durable: here, whoever asked for it and whatever became
+ *    of them.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { EnvelopeId, RelayKey } from "@sotto/schema/Id"
 import type { MemberOp } from "@sotto/schema/Space"
 import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import type { Crypto } from "../Crypto.ts"
@@ -18,12 +21,14 @@ import type { DeviceIdentity } from "../Device.ts"
 import * as Signal from "../internal/signal.ts"
 import type { Keystore, KeystoreFailed } from "../Keystore.ts"
 import type { SpaceState } from "../space/SpaceState.ts"
+import type { ClientEvent } from "../Status.ts"
 import { type Store, StoreFailed, type Write } from "../Store.ts"
 import * as Chain from "./Chain.ts"
 import * as ChainLink from "./ChainLink.ts"
 import * as Coverage from "./Coverage.ts"
 import type { Ordinal } from "./Cursor.ts"
 import * as Directory from "./Directory.ts"
+import * as Doubt from "./Doubt.ts"
 import { IdSet } from "./IdSet.ts"
 import * as IdSnapshot from "./IdSnapshot.ts"
 import * as Ledger from "./Ledger.ts"
@@ -67,7 +72,9 @@ export interface Change<A> {
   readonly books: Books
   readonly writes: ReadonlyArray<Write>
   readonly value: A
-  /** Done once the rows are durable, before anybody else sees the books. Must not throw. */
+  /** What there is to tell the app of it once the rows are durable. */
+  readonly events?: ReadonlyArray<ClientEvent>
+  /** Done once the rows are durable, before anybody else sees the books. Must not throw, nor mind what was read anew. */
   readonly committed?: () => void
 }
 
@@ -82,6 +89,8 @@ export interface Journal extends Receipts.Receipts, Pick<Coverage.Coverage, "uns
   readonly books: () => Books
   /** Raised after every change. */
   readonly changed: Signal.Signal
+  /** What happens, for the app. A reader that falls behind loses the oldest. */
+  readonly events: PubSub.PubSub<ClientEvent>
   readonly update: <A, E>(
     change: (books: Books) => Effect.Effect<Change<A>, E>
   ) => Effect.Effect<A, E | StoreFailed | KeystoreFailed>
@@ -107,44 +116,47 @@ export interface Options {
   readonly savedIdsMin?: number
 }
 
+/** Events that a slow reader may fall behind. */
+const EVENTS_MAX = 1024
+
 /** Opens the books of a directory that has a space. */
 export const open = Effect.fn("Journal.open")(function*(options: Options) {
   const { crypto, identity, keystore, quorum = 1, store } = options
   const permit = yield* Semaphore.make(1)
   const changed = Signal.make()
+  const events = yield* PubSub.sliding<ClientEvent>(EVENTS_MAX)
   let loaded = yield* load(options)
-  let stale = false
+  /** What was to be committed last, while storage has not said that it is: the books are to be read again. */
+  let doubtful: Change<unknown> | undefined
   const receipts = Receipts.make(quorum)
   receipts.inUse(numbersOf(loaded.books))
 
-  const reload = Effect.gen(function*() {
+  const follow = following(receipts, events)
+  const reload = Effect.uninterruptible(Effect.gen(function*() {
+    const made = doubtful !== undefined && (yield* Doubt.isMade(store, doubtful.writes)) ? doubtful : undefined
+    const before = loaded.books
     loaded = yield* load(options)
-    stale = false
+    doubtful = undefined
     journal.ids.drop(loaded.ids)
     receipts.inUse(numbersOf(loaded.books))
+    if (made !== undefined) yield* follow(before, loaded, made)
     journal.withdrawals.tell("unknown")
-  })
+  }))
 
   /** What failed may be durable all the same: then it is shown, and sent. Where even that can not be read, later. */
   const lookAgain = Effect.ignore(Effect.andThen(reload, Effect.sync(changed.raise)))
 
   const commit = <A>(change: Change<A>): Effect.Effect<A, StoreFailed> =>
     Effect.gen(function*() {
-      stale = true
+      doubtful = change
       const changes = journal.ids.changesIn(change.writes)
       const row = journal.ids.rowFor(changes)
       if (change.writes.length > 0) yield* store.commit(row === undefined ? change.writes : [...change.writes, row])
-      stale = false
+      doubtful = undefined
       const before = loaded.books
       loaded = { ...loaded, books: change.books }
       journal.ids.follow(changes, row)
-      if (relaysDiffer(before, change.books)) {
-        const numbers = numbersOf(change.books)
-        loaded.coverage.keep(numbers)
-        receipts.inUse(numbers)
-      }
-      change.committed?.()
-      for (const passed of passedBetween(before, change.books, loaded.coverage)) receipts.offered(passed)
+      yield* follow(before, loaded, change)
       changed.raise()
       return change.value
     })
@@ -157,6 +169,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     identity,
     quorum,
     changed,
+    events,
     ids: new IdSet(loaded.ids, options.savedIdsMin),
     withdrawals: Withdrawals.make(),
     undecided: Undecided.make(changed),
@@ -164,7 +177,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
     unsent: (relay) => loaded.coverage.unsent(relay),
     lackedBy: (atLeast, offers) => loaded.coverage.lackedBy(atLeast, offers),
     update: (change) =>
-      Effect.suspend(() => stale ? reload : Effect.void).pipe(
+      Effect.suspend(() => doubtful === undefined ? Effect.void : reload).pipe(
         Effect.andThen(Effect.suspend(() => change(loaded.books))),
         Effect.flatMap((made) => Effect.uninterruptible(Effect.tapError(commit(made), () => lookAgain))),
         (change) => permit.withPermit(change)
@@ -174,6 +187,20 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   }
   return journal
 })
+
+/** What follows from a change whose rows are durable, once the books are those after it. */
+const following =
+  (receipts: Receipts.Receipts, events: PubSub.PubSub<ClientEvent>) =>
+  (before: Books, { books, coverage }: Loaded, change: Pick<Change<unknown>, "committed" | "events">) => {
+    if (relaysDiffer(before, books)) {
+      const numbers = numbersOf(books)
+      coverage.keep(numbers)
+      receipts.inUse(numbers)
+    }
+    change.committed?.()
+    for (const passed of passedBetween(before, books, coverage)) receipts.offered(passed)
+    return PubSub.publishAll(events, change.events ?? [])
+  }
 
 /** Numbers of the relays in use. */
 export const numbersOf = ({ bookByHex }: Books): ReadonlySet<number> =>

@@ -403,6 +403,8 @@ export const withdrawn = makeTable({
   codec: Codec.make(EntryRow, "EntryRow"),
   ...byOrdinal
 })
+/** Whether a write concerns an entry that left the log. */
+export const isWithdrawn = ({ key }: Write): boolean => key[0] === TABLE.withdrawn
 
 // -- the sets of ids, saved (`IdSnapshot`) -----------------------------------------------------------------------------
 

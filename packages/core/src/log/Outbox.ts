@@ -27,7 +27,6 @@ import * as Entropy from "../internal/entropy.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import { hasRole, type MembershipRefused } from "../space/Membership.ts"
 import * as SpaceState from "../space/SpaceState.ts"
-import type { ClientEvent } from "../Status.ts"
 import type { StoreFailed, Write } from "../Store.ts"
 import * as Batch from "./Batch.ts"
 import * as Chain from "./Chain.ts"
@@ -99,13 +98,7 @@ export interface Outbox {
   /** Writes operations, all of them or none, in one entry. */
   readonly push: (ops: Batch.Transaction) => Effect.Effect<Receipt, PushFailed>
   /** Applies a membership operation and writes it, in one commit, which takes back what it says does not count. */
-  readonly pushMember: (op: MemberOp) => Effect.Effect<MemberWritten, AddMemberFailed>
-}
-
-/** A membership operation that is written, and what it did to the log. */
-export interface MemberWritten {
-  readonly receipt: Receipt
-  readonly events: ReadonlyArray<ClientEvent>
+  readonly pushMember: (op: MemberOp) => Effect.Effect<Receipt, AddMemberFailed>
 }
 
 /** A push in line. */
@@ -283,7 +276,7 @@ const appendMember = Effect.fnUntraced(function*(
   gossip: Gossip,
   op: MemberOp
 ): Effect.fn.Return<
-  Change<MemberWritten>,
+  Change<Receipt>,
   AppendFailed | MembershipRefused | StoreFailed | KeystoreFailed | QuarantineFull
 > {
   const { crypto, identity } = journal
@@ -301,7 +294,8 @@ const appendMember = Effect.fnUntraced(function*(
   return {
     books,
     writes: [...change.writes, stateWrite, ...writes],
-    value: { receipt, events },
+    value: receipt,
+    events,
     committed: () => {
       change.committed?.()
       committed()

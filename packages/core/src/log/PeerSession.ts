@@ -42,7 +42,6 @@ import * as Signal from "../internal/signal.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import type { ReconcileFailed } from "../reconcile/ReconcileFailed.ts"
 import * as Membership from "../space/Membership.ts"
-import type { ClientEvent } from "../Status.ts"
 import type { StoreFailed } from "../Store.ts"
 import type { Connection, ConnectionClosed } from "../Transport.ts"
 import * as Conversation from "./Conversation.ts"
@@ -78,7 +77,6 @@ export interface Listener {
   readonly met: (device: DeviceId, counts: Counts) => Effect.Effect<void>
   /** Both have what the other had. Only on the side that connected. */
   readonly compared: (device: DeviceId) => Effect.Effect<void>
-  readonly events: (events: ReadonlyArray<ClientEvent>) => Effect.Effect<void>
 }
 
 /** Something that is asked of the other side. */
@@ -271,14 +269,14 @@ const THEIRS_MAX = 100_000
 
 /** Makes envelopes durable here. */
 const take = Effect.fnUntraced(function*(
-  { counts, journal, listener, theirs }: Live,
+  { counts, journal, theirs }: Live,
   envelopes: ReadonlyArray<Uint8Array>
 ): Effect.fn.Return<ReadonlyArray<Uint8Array>, PeerEnded> {
   // Forgetting some costs no more than giving them back.
   if (theirs.size > THEIRS_MAX) theirs.clear()
   // Before they are accepted: what is given next may be looked for at once.
   for (const envelope of envelopes) theirs.add(Bytes.toHex(envelopeId(journal.crypto, envelope)))
-  const { ids } = yield* Inbox.telling(Inbox.acceptGiven(journal, envelopes), listener.events)
+  const { ids } = yield* Inbox.acceptGiven(journal, envelopes)
   counts.received += envelopes.length
   return ids
 })

@@ -77,7 +77,6 @@ export const make = (
     Effect.suspend(() => {
       let peer: Peer | undefined
       const listener: PeerSession.Listener = {
-        events: tell,
         met: Effect.fnUntraced(function*(device, counts) {
           peer = { device, role, sinceMillis: yield* Clock.currentTimeMillis, counts }
           connected.add(peer)

@@ -4,6 +4,9 @@
  *
  * A stream of entries is one loop, "the page after where this one stands": so nothing is left out and nothing comes twice
  * between what was there and what comes, however slow the reader is.
+ *
+ * Storage may show rows before it says that it has them. What the books do not know of yet is left for the next look: its
+ * keys may have come with it.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"
@@ -73,17 +76,18 @@ export const entries = (
 /** A page of entries after `after`; everything up to `last` was looked at. */
 export const page = Effect.fnUntraced(function*(journal: Journal, after: Ordinal) {
   const newest = journal.books().meta.ordinal
-  const rows = yield* Ledger.entry.scan(journal.store, { after, limit: PAGE_ROWS })
+  const found = yield* Ledger.entry.scan(journal.store, { after, limit: PAGE_ROWS })
+  const rows = found.filter(({ key }) => key <= newest)
   const last = rows.at(-1)?.key
   const more = rows.length === PAGE_ROWS
   const places = last === undefined
     ? new Map<number, ReadonlyArray<Ledger.Place>>()
     : yield* placesBetween(journal, after, last)
-  const found: Array<ReceivedEntry> = []
-  for (const { key, row } of rows) found.push(yield* toEntry(journal, key, row, places.get(key) ?? []))
+  const entries: Array<ReceivedEntry> = []
+  for (const { key, row } of rows) entries.push(yield* toEntry(journal, key, row, places.get(key) ?? []))
   // Ordinals may be left out, but not behind one that is there.
   return {
-    entries: found,
+    entries,
     last: more && last !== undefined ? last : Ordinal.make(Math.max(newest, last ?? after)),
     more
   }
@@ -167,6 +171,7 @@ const readLog = Effect.fnUntraced(function*(
   after: Position | undefined,
   limit: number
 ) {
+  const newest = journal.books().meta.ordinal
   const rows = yield* Ledger.placed.scan(journal.store, {
     within: Ledger.withinRelay(number),
     limit,
@@ -176,7 +181,7 @@ const readLog = Effect.fnUntraced(function*(
   for (const { key: place, row } of rows) {
     const known = yield* Ledger.known.get(journal.store, row.id)
     const entry = known?._tag === "Accepted" ? yield* Ledger.entry.get(journal.store, known.ordinal) : undefined
-    if (known?._tag !== "Accepted" || entry === undefined) continue
+    if (known?._tag !== "Accepted" || entry === undefined || known.ordinal > newest) continue
     entries.push(yield* toEntry(journal, known.ordinal, { ...entry, ...place }, []))
   }
   return { entries, last: rows.at(-1)?.key.position ?? after, more: rows.length === limit }

@@ -142,7 +142,6 @@ export const run: (
       duration: ATTACH_MILLIS,
       orElse: () => Effect.fail(new RelaySilent({ millis: ATTACH_MILLIS }))
     })
-    yield* listener.events(attachment.events)
     const live = start({ journal, relay, line, listener, attachment })
     yield* listener.attached({
       publish: (envelope) => send(live, { _tag: "Publish", handle: handleOf(live), envelope }),
@@ -157,7 +156,7 @@ export const run: (
 const start = (
   made: Pick<Live, "journal" | "relay" | "line" | "listener" | "attachment">
 ): Live => {
-  const { attachment, journal, listener: { events, last }, relay } = made
+  const { attachment, journal, listener: { last }, relay } = made
   const live: Live = {
     ...made,
     changed: Signal.make(),
@@ -169,7 +168,6 @@ const start = (
       handle: attachment.attached.handle,
       number: () => ++live.request,
       send: (frame) => send(live, frame),
-      events,
       last
     }),
     asking: [],
@@ -304,10 +302,7 @@ const take = Effect.fnUntraced(function*(
   const { journal, listener, relay } = live
   const placed = pages.length === 1 ? pages[0]?.placed ?? [] : pages.flatMap((page) => page.placed)
   const head = pages.at(-1)?.head ?? null
-  const taken = yield* Inbox.telling(
-    Inbox.accept(journal, relay, { placed, head, last: listener.last() }),
-    listener.events
-  )
+  const taken = yield* Inbox.accept(journal, relay, { placed, head, last: listener.last() })
   // What shows another relay's misconduct is in the books, where its keeper finds it.
   const caught = taken.caught.find(({ evidence }) => Bytes.equals(evidence.relay, relay))
   if (caught !== undefined) return yield* caught

@@ -13,7 +13,6 @@ import type { QuarantineFull, UnknownRelay } from "../ClientError.ts"
 import type { EntropyUnavailable } from "../Crypto.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import type { ReconcileFailed } from "../reconcile/ReconcileFailed.ts"
-import type { ClientEvent } from "../Status.ts"
 import type { StoreFailed } from "../Store.ts"
 import type { ConnectionClosed } from "../Transport.ts"
 import type { Opening, Peer } from "./Conversation.ts"
@@ -33,7 +32,6 @@ export interface Session {
   /** The number of the next request. */
   readonly number: () => number
   readonly send: (frame: ClientFrame) => Effect.Effect<void, ConnectionClosed | ChannelFailed>
-  readonly events: (events: ReadonlyArray<ClientEvent>) => Effect.Effect<void>
   /** Whether no other relay may still bring what is missing here. */
   readonly last: () => boolean
 }
@@ -164,10 +162,9 @@ export class RelayTalk {
 
   /** Envelopes are taken in as they come: a relay is never ahead of this device's disk by more than a page. */
   #came({ count, done, ids }: WaitingFor<"Envelopes">, { more, placed }: Of<"Page">): Effect.Effect<void, TakeFailed> {
-    const { events, journal, last, relay } = this.#session
+    const { journal, last, relay } = this.#session
     if (ids.length + placed.length > count) return Effect.fail(invalid("more envelopes than were asked for"))
-    const taking = Inbox.telling(Inbox.acceptFound(journal, relay, { placed, last: last() }), events)
-    return Effect.flatMap(taking, (taken) => {
+    return Effect.flatMap(Inbox.acceptFound(journal, relay, { placed, last: last() }), (taken) => {
       ids.push(...taken.ids)
       if (!more) this.#waiting = undefined
       return more ? Effect.void : Effect.asVoid(Deferred.succeed(done, ids))

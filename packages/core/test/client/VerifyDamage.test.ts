@@ -4,7 +4,7 @@ import * as Ledger from "@sotto/core/log/Ledger"
 import * as Sealing from "@sotto/core/log/Sealing"
 import * as Sotto from "@sotto/core/Sotto"
 import type { Store, Write } from "@sotto/core/Store"
-import { EnvelopeId, Seq } from "@sotto/schema/Id"
+import { EnvelopeId, Seq, Signature } from "@sotto/schema/Id"
 import { toText } from "@sotto/schema/Text"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -14,6 +14,9 @@ import * as World from "../kit/World.ts"
 type StoreService = Store["Service"]
 
 const NOBODY = EnvelopeId.make(new Uint8Array(32).fill(7))
+
+/** A snapshot whose parts are not there. */
+const NO_SETS: Ledger.IdStateRow = { generation: 1, through: 0, ids: 9, kept: 1, refused: 1 }
 
 /** What of a store is damaged. */
 type Damage = (store: StoreService) => Effect.Effect<ReadonlyArray<Write>, unknown>
@@ -255,6 +258,26 @@ layer(World.CryptoLive)("a store that is looked through", (it) => {
           changed(Ledger.relay, relayNumber(1), (row) => ({ ...row, misbehaved: 1 })),
           "index"
         ],
+        [
+          "a head that is kept and was not signed",
+          (store) =>
+            Effect.map(Ledger.mark.get(store, relayNumber(1)), (mark) => {
+              const head = there(there(mark).head ?? undefined)
+              const signature = Signature.make(flipped(head.signature, 0))
+              return [Ledger.witness.put(relayNumber(1), [head, { ...head, signature }])]
+            }),
+          "log"
+        ],
+        [
+          "a head that is kept of another relay",
+          (store) =>
+            Effect.map(Ledger.mark.get(store, relayNumber(1)), (mark) => [
+              Ledger.witness.put(relayNumber(2), [there(there(mark).head ?? undefined)])
+            ]),
+          "log"
+        ],
+        ["heads that are kept of no relay", writes(Ledger.witness.put(relayNumber(9), [])), "index"],
+        ["sets of ids that do not read", writes(Ledger.idState.put("", NO_SETS)), "snapshot"],
         ["evidence that does not read", writes(Ledger.evidence.put(1, Uint8Array.of(1))), "row", "counter"]
       ]
       const wrong: Array<string> = []

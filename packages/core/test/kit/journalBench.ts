@@ -6,9 +6,11 @@ import * as Journal from "@sotto/core/log/Journal"
 import * as Ledger from "@sotto/core/log/Ledger"
 import * as Reader from "@sotto/core/log/Reader"
 import * as Secret from "@sotto/core/Secret"
+import type { ClientEvent } from "@sotto/core/Status"
 import { makeMemory, type Store } from "@sotto/core/Store"
 import type { Head } from "@sotto/schema/Head"
 import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import * as FakeRelay from "./fakeRelay.ts"
 import { type CryptoService, type Seat } from "./seededSpace.ts"
@@ -21,7 +23,13 @@ export interface Bench {
   /** As a process that starts over the same store. */
   readonly reopen: Effect.Effect<void>
   /** Takes a page in, as from the only relay. */
-  readonly accept: (page: ReturnType<FakeRelay.FakeRelay["page"]>, last?: boolean) => ReturnType<typeof Inbox.accept>
+  readonly accept: (
+    page: ReturnType<FakeRelay.FakeRelay["page"]>,
+    last?: boolean
+  ) => Effect.Effect<
+    Inbox.Taken & { readonly events: ReadonlyArray<ClientEvent> },
+    Effect.Error<ReturnType<typeof Inbox.accept>>
+  >
   /** Takes note of a head that came by itself. */
   readonly note: (head: Head | null) => Effect.Effect<void>
   readonly values: Effect.Effect<ReadonlyArray<string>>
@@ -29,8 +37,14 @@ export interface Bench {
   readonly aside: Effect.Effect<Record<string, number>>
 }
 
-/** The books of a device that knows `state`, with one relay. */
-export const make = Effect.fnUntraced(function*(crypto: CryptoService, { identity, state }: Seat) {
+const EVENTS_MAX = 1024
+
+/** The books of a device that knows `state`, with one relay; `over` may come between them and their store. */
+export const make = Effect.fnUntraced(function*(
+  crypto: CryptoService,
+  { identity, state }: Seat,
+  over = (store: Store["Service"]) => store
+) {
   const relay = FakeRelay.make(crypto, ({ relayKey }) => state.keys.routeId(relayKey))
   const store = makeMemory()
   const keystore = Keystore.fromKey(crypto, Secret.make(crypto.random(32)))
@@ -42,7 +56,7 @@ export const make = Effect.fnUntraced(function*(crypto: CryptoService, { identit
     yield* Effect.orDie(Directory.stateWrite({ keystore }, state)),
     ...Directory.firstWrites([row])
   ]))
-  const open = Effect.orDie(Journal.open({ crypto, store, keystore, identity }))
+  const open = Effect.orDie(Journal.open({ crypto, store: over(store), keystore, identity }))
   let journal = yield* open
   const bench: Bench = {
     relay,
@@ -51,7 +65,12 @@ export const make = Effect.fnUntraced(function*(crypto: CryptoService, { identit
     reopen: Effect.map(open, (opened) => {
       journal = opened
     }),
-    accept: (page, last = true) => Inbox.accept(journal, relay.identity.relayKey, { ...page, last }),
+    accept: (page, last = true) =>
+      Effect.scoped(Effect.gen(function*() {
+        const heard = yield* PubSub.subscribe(journal.events)
+        const taken = yield* Inbox.accept(journal, relay.identity.relayKey, { ...page, last })
+        return { ...taken, events: yield* PubSub.takeUpTo(heard, EVENTS_MAX) }
+      })),
     note: (head) =>
       Effect.orDie(journal.update((books) => {
         const [book] = [...books.bookByHex.values()]

@@ -26,6 +26,8 @@ export type Kind =
   | "unsent"
   /** A counter is behind what it counts. */
   | "counter"
+  /** What was saved to spare time, and can be made again, does not read. */
+  | "snapshot"
 
 const COPY = "Copy the device's directory away before anything else. "
 const ANEW = "What was sent is at the relays and on your other devices: pair this one anew, in another directory."
@@ -42,7 +44,8 @@ export const NEXT: Readonly<Record<Kind, string>> = {
   index: `${COPY}The entries themselves are not affected by this. ${ANEW}`,
   log: "The entries are not affected by this. `sotto relays trust RELAY` reads the relay's log from the start.",
   unsent: "The entry is saved here, and nobody sends it. `sotto relays trust RELAY` sends the relay everything again.",
-  counter: `${COPY}Do not write with this device: it could use a number twice. ${ANEW}`
+  counter: `${COPY}Do not write with this device: it could use a number twice. ${ANEW}`,
+  snapshot: "Nothing is lost by this, and nothing is to be done: this device builds it again when it is needed."
 }
 
 export interface Problem {

@@ -5,7 +5,7 @@ import { toText } from "@sotto/schema/Text"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { StoreFailed } from "../../Store.ts"
-import { evidenceCodec } from "../Evidence.ts"
+import { evidenceCodec, verifyHead } from "../Evidence.ts"
 import * as Ledger from "../Ledger.ts"
 import { envelopeId } from "../Sealing.ts"
 import { entryText } from "./Findings.ts"
@@ -32,10 +32,29 @@ export const check = Effect.fnUntraced(function*(look: Look): Effect.fn.Return<I
   const waiting = yield* checkAside(look, Ledger.waiting, "Waiting")
   const refused = yield* checkAside(look, Ledger.refused, "Refused")
   yield* each(look, Ledger.deferred, () => Effect.void)
-  yield* each(look, Ledger.witness, () => Effect.void)
+  yield* checkWitnesses(look)
   yield* checkEvidence(look)
   return { unsent, waiting, refused }
 })
+
+/** Heads that this device has not reached are of a relay in use, and signed by it. */
+const checkWitnesses = (look: Look) =>
+  each(look, Ledger.witness, (rows) =>
+    Effect.sync(() => {
+      const { crypto, findings, relays, state } = look
+      for (const { key: number, row: heads } of rows) {
+        const row = relays.get(number)?.row
+        if (row === undefined) {
+          findings.add("index", `relay ${number}`, "heads of it are kept, and it is not there")
+          continue
+        }
+        const { address: { key: relay, url }, keys } = row
+        const subject = keys === null ? undefined : { relay, route: state.keys.routeId(relay), signing: keys.signing }
+        const isSound = subject !== undefined &&
+          heads.every((head) => Result.isSuccess(verifyHead(crypto, subject, head)))
+        if (!isSound) findings.add("log", url, "a head of it that is kept was not signed by it")
+      }
+    }))
 
 export interface Indexed {
   readonly unsent: number

@@ -86,6 +86,7 @@ const inner = Simulation.make({
     Convergence.make({ among: ["client", "joiner"] }),
     Keeping.spareHasAll
   ],
+  required: { nodes: { relay: 1, client: 1 } },
   phases: { liveness: "3 minutes" },
   lossExpected
 })

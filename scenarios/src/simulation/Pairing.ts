@@ -35,5 +35,6 @@ export const pairing: Simulation.Simulation = Bounds.within(Simulation.make({
     Secrecy.noFalseAccusation,
     Convergence.make({ among: ["client", "guest"] })
   ],
+  required: { nodes: { relay: 1, client: 1 } },
   phases: { liveness: "3 minutes" }
 }))

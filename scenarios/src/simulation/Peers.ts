@@ -69,6 +69,7 @@ const inner = Bounds.within(Simulation.make({
     Meeting.relaysHaveAll,
     Meeting.metIsSame
   ],
+  required: { nodes: { client: 1 } },
   phases: { liveness: "3 minutes" }
 }))
 

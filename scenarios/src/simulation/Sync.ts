@@ -46,6 +46,7 @@ const inner = Simulation.make({
     Convergence.make({ among: ["client"] }),
     Quiescence.make({ messagesPerNodePerSecond: 20 })
   ],
+  required: { nodes: { relay: 1, client: 1 } },
   phases: { liveness: "3 minutes" }
 })
 

@@ -2,6 +2,7 @@
 import * as fs from "node:fs"
 import * as Corpus from "../Corpus.ts"
 import type { Report } from "../Report.ts"
+import * as Required from "../Required.ts"
 import type { Scenario } from "../Scenario.ts"
 import * as ScenarioText from "../ScenarioText.ts"
 import * as Seed from "../Seed.ts"
@@ -38,7 +39,11 @@ export interface Choice {
 export const subjectOf = (config: Config, text: string, { simulation, strategy }: Choice): Subject => {
   if (fs.existsSync(text)) {
     const scenario = scenarioOf(text)
-    for (const found of chosen(config, scenario.simulation)) return { simulation: found, scenario }
+    for (const found of chosen(config, scenario.simulation)) {
+      const missing = Required.lacking(found.required ?? {}, scenario)
+      if (missing !== undefined) throw new HarnessFailed({ detail: `${text}: ${missing}` })
+      return { simulation: found, scenario }
+    }
   }
   const seed = seedOf(text)
   for (const found of chosen(config, simulation)) return { simulation: found, scenario: expand(found, seed, strategy) }

@@ -11,6 +11,8 @@ export interface Required {
   readonly nodes?: { readonly [kind: string]: number }
   /** Parts of `Scenario.phases` that stay as they are: how long faults may come, who is healed, whether all start again. */
   readonly phases?: ReadonlyArray<"safety" | "heal" | "restart">
+  /** Knobs that stay: invariants, or faults that were put in on purpose, go by them. */
+  readonly knobs?: ReadonlyArray<string>
 }
 
 /** What a scenario lacks, in words; undefined when it has everything. */
@@ -41,17 +43,19 @@ export const fault = (
 }
 
 /**
- * A smaller scenario with the phases that must stay as they were before it was made smaller. Undefined when it lacks a
- * node, or when nothing is left that makes it smaller.
+ * A smaller scenario with the phases and the knobs that must stay as they were before it was made smaller. Undefined when
+ * it lacks a node, or when nothing is left that makes it smaller.
  */
 export const keep = (required: Required, before: Scenario, smaller: Scenario): Scenario | undefined => {
   if (lacking(required, smaller) !== undefined) return undefined
-  const { phases = [] } = required
-  if (phases.length === 0) return smaller
+  const { knobs = [], phases = [] } = required
+  if (phases.length === 0 && knobs.length === 0) return smaller
   const names = new Set(smaller.nodes.map(({ name }) => name))
   const { coldRestart, heal, safetyMicros } = before.phases
+  const keptKnobs = Object.entries(before.knobs).filter(([name]) => knobs.includes(name))
   const kept = {
     ...smaller,
+    knobs: { ...smaller.knobs, ...Object.fromEntries(keptKnobs) },
     phases: {
       ...smaller.phases,
       ...(phases.includes("safety") ? { safetyMicros } : {}),

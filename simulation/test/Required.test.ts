@@ -15,7 +15,11 @@ import { planted } from "./kit/planted.ts"
 
 const seeds = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
 
-const required = { nodes: { relay: 1, client: 3 }, phases: ["safety", "heal", "restart"] } as const
+const required = {
+  nodes: { relay: 1, client: 3 },
+  phases: ["safety", "heal", "restart"],
+  knobs: ["pageItems"]
+} as const
 const demanding: Simulation.Simulation = { ...planted(), required }
 
 const countOf = ({ nodes }: Scenario, kind: string) => nodes.filter((node) => node.kind === kind).length
@@ -27,6 +31,7 @@ const assertKept = (scenario: Scenario, before: Scenario): void => {
   assert.isAtLeast(countOf(scenario, "client"), 3)
   assert.strictEqual(scenario.phases.safetyMicros, before.phases.safetyMicros)
   assert.strictEqual(scenario.phases.coldRestart, before.phases.coldRestart)
+  assert.deepStrictEqual(scenario.knobs, before.knobs)
   const left = new Set(scenario.nodes.map(({ name }) => name))
   const { heal } = before.phases
   assert.deepStrictEqual(scenario.phases.heal, heal === "all" ? heal : heal.filter((name) => left.has(name)))

@@ -64,6 +64,7 @@ const inner = Bounds.within(Simulation.make({
     Keeping.nothingSetAside,
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    Secrecy.understood,
     ...Items.invariants(),
     Convergence.make({ among: ["client"] }),
     Meeting.relaysHaveAll,

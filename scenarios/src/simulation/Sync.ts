@@ -42,6 +42,7 @@ const inner = Simulation.make({
     Keeping.nothingMissed,
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    Secrecy.understood,
     ...Items.invariants(),
     Convergence.make({ among: ["client"] }),
     Quiescence.make({ messagesPerNodePerSecond: 20 })

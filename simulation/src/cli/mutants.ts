@@ -5,6 +5,7 @@ import * as path from "node:path"
 import { fromText } from "../mutant/Known.ts"
 import { type Known, type MutantResult, run, type RunOptions } from "../mutant/Runner.ts"
 import { toMarkdown } from "../output/MutantTable.ts"
+import * as Words from "../output/Words.ts"
 import type { Config } from "./Config.ts"
 import { CODE, HarnessFailed } from "./Exit.ts"
 import * as Flags from "./Flags.ts"
@@ -24,10 +25,12 @@ interface Input {
 
 const line = ({ by, cpuMillis, error, falseAlarms, found, name, seed, seeds }: MutantResult): string => {
   if (error !== undefined) return `error   ${name}: ${error}`
-  const alarms = falseAlarms.length === 0 ? "" : `, ${falseAlarms.length} seeds fail without it`
+  const alarms = falseAlarms.length === 0
+    ? ""
+    : `, ${Words.count(falseAlarms.length, "seed")} of the unmutated code failed as well`
   const cpu = `${(cpuMillis / 1000).toFixed(1)} s`
   return found
-    ? `found   ${name}: by ${by ?? "?"} in ${seeds ?? 0} seeds (${seed ?? "?"}), ${cpu}${alarms}`
+    ? `found   ${name}: by ${by ?? "?"} in ${Words.count(seeds ?? 0, "seed")} (${seed ?? "?"}), ${cpu}${alarms}`
     : `missed  ${name}: ${cpu}${alarms}`
 }
 
@@ -87,7 +90,9 @@ const conclude = (unsorted: ReadonlyArray<MutantResult>, screen: Screen): number
   const errors = results.filter(({ error }) => error !== undefined)
   const found = results.filter((result) => result.found)
   const missed = results.filter((result) => !result.found && result.error === undefined)
-  screen.say(`${found.length} of ${results.length} found, ${missed.length} missed, ${errors.length} errors`)
+  screen.say(
+    `${found.length} of ${results.length} found, ${missed.length} missed, ${Words.count(errors.length, "error")}`
+  )
   screen.data({ type: "mutants", found, missed, errors })
   if (errors.length > 0 || results.length === 0) return CODE.harness
   return missed.length === 0 ? CODE.ok : CODE.violation

@@ -47,12 +47,16 @@ class Scenarios extends fc.Arbitrary<Scenario> {
 
   override shrink(scenario: Scenario, context: unknown): fc.Stream<fc.Value<Scenario>> {
     const position = isPosition(context) ? context : undefined
-    return new fc.Stream(values(scenario, position))
+    return new fc.Stream(values(scenario, position, this.simulation.required))
   }
 }
 
-function* values(scenario: Scenario, position: Position | undefined): Generator<fc.Value<Scenario>, void, undefined> {
-  for (const step of candidates(scenario, position)) yield new fc.Value(step.scenario, step.position)
+function* values(
+  scenario: Scenario,
+  position: Position | undefined,
+  required: Simulation["required"]
+): Generator<fc.Value<Scenario>, void, undefined> {
+  for (const step of candidates(scenario, position, required)) yield new fc.Value(step.scenario, step.position)
 }
 
 const isPosition = (context: unknown): context is Position =>

@@ -55,8 +55,8 @@ export interface World {
   /** Why nodes do not come to rest. */
   readonly stuck: ReadonlyArray<{ readonly node: string; readonly waits: string }>
   readonly of: <M>(model: Workload.Model<M>) => M
-  /** Something does not hold. */
-  readonly violated: (message: string, node?: string) => void
+  /** Something does not hold. `kind` tells apart what an invariant watches that can be broken in several ways. */
+  readonly violated: (message: string, node?: string, way?: { readonly kind: string }) => void
 }
 
 /** A process that ended by itself. */

@@ -37,7 +37,7 @@ const boot = (world: World, injector: Injector): void => {
   world.pass(BOOT_MICROS, () => areReady(world.machines))
   if (world.isOver() || areReady(world.machines)) return
   const late = world.machines.filter((machine) => !machine.ready)
-  world.stuck = late.map((machine) => ({ node: machine.name, waits: whyNotReady(world, machine) }))
+  world.stuck = late.map((machine) => ({ node: machine.name, waits: whyNotReady(world, machine), way: "start" }))
   complain(world, "boot", "does not become ready")
 }
 
@@ -117,13 +117,19 @@ const askAll = (world: World): void => {
 
 const whyStuck = (world: World): World["stuck"] =>
   world.core.flatMap((machine) => {
-    if (!machine.ready && !machine.done) return [{ node: machine.name, waits: whyNotReady(world, machine) }]
-    if (machine.asked) return [{ node: machine.name, waits: "an answer of its probe" }]
+    if (!machine.ready && !machine.done) {
+      return [{ node: machine.name, waits: whyNotReady(world, machine), way: "start" }]
+    }
+    if (machine.asked) return [{ node: machine.name, waits: "an answer of its probe", way: "probe" }]
     const asked = world.history.entries.filter((entry) => entry.node === machine.name && entry.outcome === "pending")
+    const { pending } = machine.probe ?? {}
     return [
-      ...(machine.probe?.pending === undefined ? [] : [machine.probe.pending]),
-      ...asked.map((entry) => `the end of command ${entry.i} (${entry.name})`)
-    ].map((waits) => ({ node: machine.name, waits }))
+      ...(pending === undefined ? [] : [{ waits: pending, way: "state" }]),
+      ...asked.map((entry) => ({
+        waits: `the end of command ${entry.i} (${entry.name})`,
+        way: `command ${entry.name}`
+      }))
+    ].map((why) => ({ node: machine.name, ...why }))
   })
 
 const whyNotReady = (world: World, machine: Machine): string => {
@@ -139,7 +145,8 @@ const complain = (world: World, invariant: string, what: string): void => {
   if (world.lossExpected.length > 0) return
   const [first] = world.stuck
   if (first === undefined) return
-  world.verdict.violated({ invariant, message: `${what}: waits for ${first.waits}`, node: first.node })
+  const { node, waits, way } = first
+  world.verdict.violated({ invariant, message: `${what}: waits for ${waits}`, node, kind: way })
 }
 
 const audit = (world: World): void => {

@@ -10,6 +10,8 @@ export interface Violation {
   readonly invariant: string
   readonly message: string
   readonly node?: string
+  /** Which of the ways to be broken that its invariant knows. Shrinking keeps it. */
+  readonly kind?: string
   /** The row after which it was seen. */
   readonly row?: number
   readonly tMicros: number

@@ -48,6 +48,9 @@ const isListOf = (value: unknown, is: (item: Readonly<Record<string, unknown>>) 
 
 const isTime = (value: unknown): boolean => Number.isSafeInteger(value)
 
+const isHeal = (value: unknown): boolean =>
+  value === "all" || Array.isArray(value) && value.every((name) => typeof name === "string")
+
 /** What is wrong with a value that should be a scenario, by field, or undefined when it is one. */
 const fault = (value: unknown): string | undefined => {
   if (!isRecord(value)) return "it is no object"
@@ -76,7 +79,10 @@ const fault = (value: unknown): string | undefined => {
       ),
       "workload"
     ],
-    [isRecord(phases) && isTime(phases["safetyMicros"]) && isTime(phases["livenessMicros"]), "phases"],
+    [
+      isRecord(phases) && isTime(phases["safetyMicros"]) && isTime(phases["livenessMicros"]) && isHeal(phases["heal"]),
+      "phases"
+    ],
     [value["tapes"] === undefined || isRecord(value["tapes"]), "tapes"]
   ] as const
   const names = wrong.flatMap(([right, name]) => right ? [] : [name])

@@ -1,13 +1,15 @@
 /**
  * Makes a failing scenario as small as it gets, and still failing in the same way.
  *
- * 1. Only the same invariant counts. Another one that a candidate breaks is kept as a find of its own.
+ * 1. Only the same invariant counts, broken in the same way where it tells ways apart (`Violation.kind`). Another one that
+ *    a candidate breaks is kept as a find of its own. What the simulation requires stays (`Required.ts`).
  * 2. A result was run, twice, with the same trace; `stable` says when it was not.
  * 3. It ends: by its budget of runs or of time, or when no candidate is left (`finished`).
  *
  * Faults are opaque: data with a kind and times (`shrink/`).
  */
 import type { Report, Violation } from "./Report.ts"
+import * as Required from "./Required.ts"
 import type { Scenario } from "./Scenario.ts"
 import { candidates, type Position, start, type Step } from "./shrink/Candidates.ts"
 import { cut } from "./shrink/Cut.ts"
@@ -97,6 +99,9 @@ const RECORDING_RUNS = 2
 class Search {
   private readonly simulation: Simulation
   private readonly invariant: string
+  private readonly required: Required.Required
+  /** How the invariant is broken. */
+  private readonly kind: string | undefined
   private readonly runsMax: number
   private readonly before: Size
   private readonly tried = new Set<string>()
@@ -112,6 +117,8 @@ class Search {
     const startMillis = nowMillis()
     this.simulation = simulation
     this.invariant = invariant
+    this.required = simulation.required ?? {}
+    this.kind = violationOf(failing, invariant)?.kind
     this.runsMax = runsMax - CONFIRMING_RUNS
     this.before = sizeOf(failing.scenario)
     this.best = failing
@@ -139,19 +146,21 @@ class Search {
       after: sizeOf(this.best.scenario),
       runs: this.runs + CONFIRMING_RUNS,
       finished: this.finished,
-      stable: again.traceHash === this.best.traceHash && violationOf(again, this.invariant) !== undefined,
+      stable: again.traceHash === this.best.traceHash && this.violationIn(again) !== undefined,
       others: [...this.others.values()]
     }
   }
 
   private *cutOff(): Generator<Attempt, void, undefined> {
-    const violation = violationOf(this.best, this.invariant)
-    const shorter = violation === undefined ? undefined : cut(this.best.scenario, violation)
-    if (shorter !== undefined && this.isNew(shorter)) yield this.attempt(shorter, "cut")
+    const { scenario } = this.best
+    const violation = this.violationIn(this.best)
+    const shorter = violation === undefined ? undefined : cut(scenario, violation)
+    const kept = shorter === undefined ? undefined : Required.keep(this.required, scenario, shorter)
+    if (kept !== undefined && this.isNew(kept)) yield this.attempt(kept, "cut")
   }
 
   private *firstThatFails(position: Position): Generator<Attempt, Step | undefined, undefined> {
-    for (const step of candidates(this.best.scenario, position)) {
+    for (const step of candidates(this.best.scenario, position, this.required)) {
       if (!this.isNew(step.scenario)) continue
       if (this.runs >= this.runsMax || this.late()) return undefined
       const attempt = this.attempt(step.scenario, step.pass)
@@ -180,9 +189,14 @@ class Search {
   private attempt(scenario: Scenario, pass: string): Attempt {
     this.runs++
     const report = this.run(scenario)
-    const taken = report !== undefined && violationOf(report, this.invariant) !== undefined
+    const taken = report !== undefined && this.violationIn(report) !== undefined
     if (taken) this.best = report
     return { runs: this.runs, pass, taken, size: sizeOf(this.best.scenario) }
+  }
+
+  /** The failure that it is about. */
+  private violationIn(report: Report): Violation | undefined {
+    return report.violations.find(({ invariant, kind }) => invariant === this.invariant && kind === this.kind)
   }
 
   /** A scenario that can not be run (it misses a node or a knob that its author needs) is no candidate. */

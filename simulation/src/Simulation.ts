@@ -15,6 +15,7 @@ import type { Network, NetworkLaw } from "./Network.ts"
 import type * as Node from "./Node.ts"
 import * as Phases from "./Phases.ts"
 import type { Report } from "./Report.ts"
+import * as Required from "./Required.ts"
 import type { Json, Scenario } from "./Scenario.ts"
 import type * as Scheduler from "./Scheduler.ts"
 import type { Draws, Seed } from "./Seed.ts"
@@ -38,7 +39,10 @@ export interface Simulation {
   /** Without a strategy, the seed picks one after the portfolio. */
   readonly expand: (seed: Seed, strategy?: string) => Scenario
   readonly strategies: ReadonlyArray<string>
+  /** Throws when the scenario is none of this simulation, or lacks what it requires. */
   readonly run: (scenario: Scenario, options?: RunOptions) => Report
+  /** What shrinking leaves in its scenarios. */
+  readonly required?: Required.Required
 }
 
 /** What a fault of the author's own can reach. */
@@ -99,6 +103,8 @@ export interface Definition {
     readonly commandsMax?: number
   }
   readonly invariants: ReadonlyArray<Invariant>
+  /** What a scenario has to have: without it, it would fail for another reason than the program. */
+  readonly required?: Required.Required
   readonly phases?: {
     /** 20 seconds. */
     readonly safety?: Duration.Input
@@ -112,21 +118,33 @@ export interface Definition {
   readonly traps?: Trap.Mode
 }
 
-/** A simulation. */
-export const make = (definition: Definition): Simulation => ({
-  name: definition.name,
-  strategies: Expand.strategies,
-  expand: (seed, strategy) => Expand.expand(definition, seed, strategy),
-  run: (scenario, options = {}) => {
-    if (scenario.simulation !== definition.name) {
-      throw new RangeError(`a scenario of ${scenario.simulation} does not run in ${definition.name}`)
+/** A simulation. Throws when it requires what its seeds do not draw. */
+export const make = (definition: Definition): Simulation => {
+  const { name, required = {} } = definition
+  const wrong = Required.fault(required, leastOf(definition))
+  if (wrong !== undefined) throw new RangeError(`${name}: ${wrong}`)
+  return {
+    name,
+    strategies: Expand.strategies,
+    required,
+    expand: (seed, strategy) => Expand.expand(definition, seed, strategy),
+    run: (scenario, options = {}) => {
+      if (scenario.simulation !== name) {
+        throw new RangeError(`a scenario of ${scenario.simulation} does not run in ${name}`)
+      }
+      const missing = Required.lacking(required, scenario)
+      if (missing !== undefined) throw new RangeError(missing)
+      const world = new World(definition, scenario, options)
+      const states = options.states === true ? watchStates(world) : []
+      world.kernel.host.traps.during(() => Phases.run(world))
+      return reportOf(world, states)
     }
-    const world = new World(definition, scenario, options)
-    const states = options.states === true ? watchStates(world) : []
-    world.kernel.host.traps.during(() => Phases.run(world))
-    return reportOf(world, states)
   }
-})
+}
+
+/** How many nodes of each kind there are at least. */
+const leastOf = ({ nodes }: Definition): { readonly [kind: string]: number } =>
+  Object.fromEntries(Object.entries(nodes).map(([kind, { count: [least] }]) => [kind, least]))
 
 /** What the probes say, each time that it changes. */
 const watchStates = (world: World): Report["states"] => {
@@ -161,7 +179,7 @@ const reportOf = (world: World, states: Report["states"]): Report => {
     lossExpected: world.lossExpected,
     marks: coverage.marks,
     situations: coverage.situations,
-    stuck: world.stuck,
+    stuck: world.stuck.map(({ node, waits }) => ({ node, waits })),
     rows: kernel.trace.rows(),
     states
   }

@@ -97,7 +97,7 @@ export class Verdict {
   }
 
   /** Something does not hold. Said of a node once. */
-  violated(violation: Pick<Violation, "invariant" | "message" | "node">): void {
+  violated(violation: Pick<Violation, "invariant" | "message" | "node" | "kind">): void {
     const { stage, trace } = this.court
     const { invariant, message, node } = violation
     if (this.violations.some((before) => before.invariant === invariant && before.node === node)) return
@@ -153,9 +153,9 @@ class View implements Invariant.World {
 
   of = <M>(model: Workload.Model<M>): M => this.stage.of(model)
 
-  violated = (message: string, node?: string): void => {
+  violated = (message: string, node?: string, way?: { readonly kind: string }): void => {
     const { excusable, name } = this.invariant
     if (excusable && this.stage.lossExpected.length > 0) return
-    this.verdict.violated(node === undefined ? { invariant: name, message } : { invariant: name, message, node })
+    this.verdict.violated({ invariant: name, message, ...(node === undefined ? {} : { node }), ...way })
   }
 }

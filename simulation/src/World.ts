@@ -40,7 +40,8 @@ export class World implements Ground {
   phase: Phase = "boot"
   healedMicros: number | undefined = undefined
   settledMicros: number | undefined = undefined
-  stuck: ReadonlyArray<{ readonly node: string; readonly waits: string }> = []
+  /** `way`: which kind of thing it waits for. */
+  stuck: ReadonlyArray<{ readonly node: string; readonly waits: string; readonly way: string }> = []
   /** Is called after every event, and must change nothing. */
   onEvent: (() => void) | undefined = undefined
   private readonly callHooks: Array<CallHook> = []

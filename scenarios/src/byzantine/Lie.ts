@@ -10,6 +10,7 @@ import * as Said from "../Said.ts"
 
 /**
  * - `fork`: some devices are shown another history from now on, which begins as the true one.
+ * - `forget`: the same, and of what they push there they hear the answers only: the relay never gets to show it to them.
  * - `rollback`: the last entries of the log were never there.
  * - `withhold`: some entries are left out for some devices.
  * - `reorder`: neighbours change places.
@@ -22,6 +23,7 @@ import * as Said from "../Said.ts"
  */
 export const KINDS = [
   "fork",
+  "forget",
   "rollback",
   "withhold",
   "reorder",
@@ -103,12 +105,44 @@ const swapped = (strange: ReadonlyArray<Uint8Array>): Change => (envelopes, k) =
     return bytes === undefined ? one : { position: one.position, bytes }
   })
 
-/** The storage as a lie shows it. `strange` are envelopes of another space. */
+/** A storage that shows what stands up to some position at once, and what follows never. */
+const slowAfter = (store: RelayStore["Service"], end: number): RelayStore["Service"] => {
+  const upTo = (found: Page): Effect.Effect<Page> => {
+    const envelopes = found.envelopes.filter(({ position }) => position <= end)
+    if (envelopes.length === found.envelopes.length) return Effect.succeed(found)
+    return envelopes.length === 0 ? Effect.never : Effect.succeed({ ...found, envelopes, more: true })
+  }
+  return RelayStore.of({
+    ...store,
+    // What was there before, a relay has no reason to hand out.
+    append: (input) =>
+      Effect.map(store.append(input), (appended) => ({
+        ...appended,
+        stored: appended.stored.map((one) => ({ ...one, duplicate: true }))
+      })),
+    ids: (page) =>
+      Effect.flatMap(
+        store.ids(page),
+        (found) => found.ids.some(({ position }) => position > end) ? Effect.never : Effect.succeed(found)
+      ),
+    read: (page) => Effect.flatMap(store.read(page), upTo),
+    readAt: (page) => Effect.flatMap(store.readAt(page), upTo)
+  })
+}
+
+/** What lies are made of: envelopes of another space, and the position at which the log stood when the lie began. */
+export interface Means {
+  readonly strange: ReadonlyArray<Uint8Array>
+  readonly end: number
+}
+
+/** The storage as a lie shows it. */
 export const seenThrough = (
   { k, kind }: Lie,
   store: RelayStore["Service"],
-  strange: ReadonlyArray<Uint8Array>
+  { end, strange }: Means
 ): RelayStore["Service"] => {
+  if (kind === "forget") return slowAfter(store, end)
   const change = kind === "swap" ? swapped(strange) : changes[kind]
   if (change === undefined) return store
   const seen = (found: Page): Page => ({

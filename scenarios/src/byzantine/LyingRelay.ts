@@ -28,6 +28,8 @@ interface Storage {
   /** Envelopes of another space. */
   readonly strange: ReadonlyArray<Uint8Array>
   fork: MemoryRelayStore.Disk | undefined
+  /** The position at which the log stood when that lie was begun. */
+  end: number
   /** The lie that was begun last. */
   begun: string
 }
@@ -48,7 +50,7 @@ const storageOf = Effect.fnUntraced(function*(host: Node.Base, crypto: Sha256) {
     Array.from(rowByPosition.values(), ({ bytes }) => bytes)
   )
   if (strange.length === 0) return yield* Effect.die("the space of strangers is empty")
-  const storage: Storage = { truth, strange, fork: undefined, begun: "" }
+  const storage: Storage = { truth, strange, fork: undefined, end: 0, begun: "" }
   all.set(host.name, storage)
   return storage
 })
@@ -89,6 +91,14 @@ const rollBack = (crypto: Sha256, disk: MemoryRelayStore.Disk, count: number): v
   }
 }
 
+/** What a lie changes in the storage once, when it begins. */
+const begin = (crypto: Sha256, storage: Storage, lie: Lie.Lie | undefined): void => {
+  const { truth } = storage
+  storage.fork = lie?.kind === "fork" || lie?.kind === "forget" ? copyOf(truth) : undefined
+  storage.end = Math.max(0, ...Array.from(truth.routeByHex.values(), ({ state }) => state.position))
+  if (lie?.kind === "rollback") rollBack(crypto, truth, lie.k)
+}
+
 const program = (host: Node.Host<Handle>) =>
   Effect.gen(function*() {
     const crypto = yield* Services.crypto(host)
@@ -98,8 +108,7 @@ const program = (host: Node.Host<Handle>) =>
     const name = JSON.stringify(fact ?? null)
     if (storage.begun !== name) {
       storage.begun = name
-      storage.fork = lie?.kind === "fork" ? copyOf(storage.truth) : undefined
-      if (lie?.kind === "rollback") rollBack(crypto, storage.truth, lie.k)
+      begin(crypto, storage, lie)
       if (lie !== undefined) host.mark(`lie: ${lie.kind}`)
     }
     const hints = Hints.makeLocal()
@@ -112,7 +121,7 @@ const program = (host: Node.Host<Handle>) =>
     const truth = MemoryRelayStore.make(crypto, storage.truth)
     const honest = yield* face(truth)
     const shown = storage.fork === undefined ? truth : MemoryRelayStore.make(crypto, storage.fork)
-    const other = lie === undefined ? honest : yield* face(Lie.seenThrough(lie, shown, storage.strange))
+    const other = lie === undefined ? honest : yield* face(Lie.seenThrough(lie, shown, storage))
     if (!Bytes.equals(honest.relayKey, other.relayKey)) return yield* Effect.die("two faces with two keys")
     host.ready({ relay: honest })
     return yield* SimTransport.serve(host.network, host.name, {

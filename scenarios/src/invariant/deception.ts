@@ -13,12 +13,14 @@ export const evidenceKept = Invariant.make("evidenceKept", (world) => {
     onObservation: ({ data, node, what }) => {
       const key = `${node} ${Said.text(data, "relay")}`
       if (what === "caught") {
-        if (Said.field(data, "why") === null) world.violated("it accuses a relay without evidence", node)
+        if (Said.field(data, "why") === null) {
+          world.violated("it accuses a relay without evidence", node, { kind: "no evidence" })
+        }
         caught.add(key)
       }
       const isWhole = world.nodes.some(({ losses, name }) => name === node && losses === 0)
       if (what === "standing" && Said.field(data, "caught") === false && caught.has(key) && isWhole) {
-        world.violated("it caught a relay, and knows nothing of it any more", node)
+        world.violated("it caught a relay, and knows nothing of it any more", node, { kind: "forgotten" })
       }
     }
   }

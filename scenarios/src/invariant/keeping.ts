@@ -22,9 +22,13 @@ export const sealedTight = Invariant.make("sealedTight", (world) => ({
   onObservation: ({ data, node, what }) => {
     if (what !== "kept") return
     const bytes = Said.number(data, "bytes") - AROUND_BYTES
-    if (!isPadded(bytes)) world.violated(`keeps an envelope whose size tells what is inside: ${bytes}`, node)
+    if (!isPadded(bytes)) {
+      world.violated(`keeps an envelope whose size tells what is inside: ${bytes}`, node, { kind: "size" })
+    }
     const guess = Said.field(data, "guess")
-    if (typeof guess === "string") world.violated(`finds out without a key that a lane is "${guess}"`, node)
+    if (typeof guess === "string") {
+      world.violated(`finds out without a key that a lane is "${guess}"`, node, { kind: "lane" })
+    }
   }
 }))
 
@@ -112,13 +116,17 @@ export const promptDelivery = Invariant.make("promptDelivery", (world) => {
     const since = micros - PROMPT_MICROS
     if (!isStored) {
       if (stored.has(id) || isAway(author, since)) return
-      return world.violated(`wrote entry ${id.slice(0, 12)} seconds ago, and no relay answered for it`, author)
+      return world.violated(`wrote entry ${id.slice(0, 12)} seconds ago, and no relay answered for it`, author, {
+        kind: "stored"
+      })
     }
     const late = world.nodes.find(({ kind, name }) =>
       kind === "client" && name !== author && !shown.has(`${name} ${id}`) && !isAway(name, since)
     )
     if (late === undefined) return
-    world.violated(`does not show entry ${id.slice(0, 12)} seconds after a relay answered for it`, late.name)
+    world.violated(`does not show entry ${id.slice(0, 12)} seconds after a relay answered for it`, late.name, {
+      kind: "shown"
+    })
   }
   const look = () => {
     while (owed[0] !== undefined && world.nowMicros() - owed[0].micros >= PROMPT_MICROS) {
@@ -164,19 +172,25 @@ export const workBounded = Invariant.make("workBounded", (world) => {
   return {
     restMicros: LINGER_MICROS + 1_000_000,
     onObservation: ({ data, node, what }) => {
-      if (what === "overfull") world.violated("a mailbox takes more than it holds", node)
-      if (what === "unanswered") world.violated("a call was not answered, though its connection works", node)
-      if (what === "overdrawn") world.violated("it is sent more than it gave credit for", node)
+      if (what === "overfull") world.violated("a mailbox takes more than it holds", node, { kind: what })
+      if (what === "unanswered") {
+        world.violated("a call was not answered, though its connection works", node, { kind: what })
+      }
+      if (what === "overdrawn") world.violated("it is sent more than it gave credit for", node, { kind: what })
       if (what !== "stats") return
       const connections = Said.number(data, "connections")
       const handles = Said.number(data, "handles")
       const pushes = Said.number(data, "pushesInFlight")
       note(`${node} has pushes under way`, pushes)
       note(`${node} counts connections that it does not know`, Said.number(data, "unauthenticated"))
-      if (handles > connections) world.violated(`has ${handles} routes attached over ${connections} connections`, node)
+      if (handles > connections) {
+        world.violated(`has ${handles} routes attached over ${connections} connections`, node, { kind: "handles" })
+      }
       connectionsMost = Math.max(connectionsMost, connections)
       if (pushes > 2 * pushesMax * connectionsMost + MORE_PUSHES) {
-        world.violated(`has ${pushes} pushes under way, and never had more than ${connectionsMost} connections`, node)
+        world.violated(`has ${pushes} pushes under way, and never had more than ${connectionsMost} connections`, node, {
+          kind: "pushes"
+        })
       }
     },
     onExit: ({ node }) => {
@@ -185,7 +199,9 @@ export const workBounded = Invariant.make("workBounded", (world) => {
     onEnd: () => {
       if (world.settledMicros === undefined) return
       for (const [what, { micros }] of busySince) {
-        if (world.nowMicros() - micros > LINGER_MICROS) world.violated(`everything is at rest, and ${what}`)
+        if (world.nowMicros() - micros > LINGER_MICROS) {
+          world.violated(`everything is at rest, and ${what}`, undefined, { kind: "rest" })
+        }
       }
     }
   }

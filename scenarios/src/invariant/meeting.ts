@@ -25,7 +25,9 @@ const meeting = (also: ReadonlySet<string> = new Set()): Invariant.Invariant =>
       if (what !== "peerEnded") return
       const [tag, reason] = [Said.text(data, "tag"), Said.text(data, "reason")]
       if (also.has(`${tag} ${reason}`) || isHonest(tag, reason)) return
-      world.violated(`a connection to a member ends with ${tag}: ${Said.text(data, "why")}`, node)
+      world.violated(`a connection to a member ends with ${tag}: ${Said.text(data, "why")}`, node, {
+        kind: `${tag} ${reason}`.trimEnd()
+      })
     }
   }))
 

@@ -11,6 +11,14 @@ export const noNonceReuse = Invariant.make("noNonceReuse", (world) => ({
   }
 }))
 
+/** A device and a relay that keep to the protocol never send each other what the other cannot take for a message. */
+export const understood = Invariant.make("understood", (world) => ({
+  onObservation: ({ data, node, what }) => {
+    if (what !== "misunderstood") return
+    world.violated(`its connection to an honest relay ended: ${Said.text(data, "why")}`, node)
+  }
+}))
+
 /** A relay that says what is so is never caught with anything. */
 export const noFalseAccusation = Invariant.make("noFalseAccusation", (world) => ({
   onObservation: ({ data, node, what }) => {

@@ -8,6 +8,8 @@
  * - `clogged`: nothing goes through between a device and the relay for a minute, and nothing breaks.
  * - `crossing`: two devices share a relay that the third does not know, and one of them reaches only that one for a while.
  * - `handedOn`: a relay was given what one device has that lacks much, and another one takes it on that has everything.
+ * - `overtaken`: a member writes in the name of another one at the place where that one writes next, and devices that had
+ *   compared themselves with the relay before do so again when the true entry has come.
  * - `setBack`: the clock of a device is set back by minutes while the relay is down, and later the relay's own.
  * - `uneven`: the processes are put aside for long at places that matter.
  */
@@ -17,11 +19,14 @@ import * as Seed from "@sotto/simulation/Seed"
 
 export const AIMS = ["ahead", "backup", "clogged", "crossing", "setBack", "uneven"] as const
 
-export type Aim = typeof AIMS[number] | typeof HANDED_ON
+export type Aim = typeof AIMS[number] | typeof HANDED_ON | typeof OVERTAKEN
 
 const HANDED_ON = "handedOn"
+const OVERTAKEN = "overtaken"
 /** Of the seeds that aim at nothing else. */
 const HANDED_ON_SHARE = 0.3
+/** Of those that are left then. */
+const OVERTAKEN_SHARE = 0.2
 
 /** What a seed aims at: nothing in many of them. */
 export const draw = (draws: Seed.Draws): Aim | null => {
@@ -118,6 +123,16 @@ const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
       ]
     )
   },
+  overtaken: (scenario) =>
+    add(scenario, [], [
+      asked("client-1", "reconcile", SECOND),
+      asked("client-2", "reconcile", SECOND),
+      push(scenario, "client-1", 6 * SECOND),
+      asked("client-2", "lie", 8 * SECOND, { at: 0, how: "unsigned", value: "forged kanari", next: true }),
+      push(scenario, "client-1", 10 * SECOND),
+      asked("client-1", "reconcile", 13 * SECOND),
+      asked("client-2", "reconcile", 13 * SECOND)
+    ]),
   setBack: (scenario) =>
     add(
       scenario,
@@ -155,7 +170,7 @@ export const apply = (scenario: Scenario, seed: Seed.Seed): Scenario => {
   const aim = AIMS.find((one) => one === scenario.knobs["aim"])
   if (aim !== undefined) return aims[aim](scenario)
   const hasSpare = scenario.nodes.some(({ kind }) => kind === "spare")
-  return hasSpare && Seed.draws(seed, HANDED_ON).chance(HANDED_ON_SHARE)
-    ? { ...aims[HANDED_ON](scenario), knobs: { ...scenario.knobs, aim: HANDED_ON } }
-    : scenario
+  const aimAt = (late: Aim): Scenario => ({ ...aims[late](scenario), knobs: { ...scenario.knobs, aim: late } })
+  if (hasSpare && Seed.draws(seed, HANDED_ON).chance(HANDED_ON_SHARE)) return aimAt(HANDED_ON)
+  return Seed.draws(seed, OVERTAKEN).chance(OVERTAKEN_SHARE) ? aimAt(OVERTAKEN) : scenario
 }

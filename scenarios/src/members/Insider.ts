@@ -2,6 +2,7 @@
  * A member who lies: it has all keys of the space, and writes entries in the names of others, whose signatures it cannot
  * make. Nobody may show them, and nothing of what is true may suffer from them.
  */
+import type { ReceivedEntry } from "@sotto/core/Client"
 import { Crypto } from "@sotto/core/Crypto"
 import { sign } from "@sotto/core/Device"
 import { putOp } from "@sotto/core/log/Outbox"
@@ -19,6 +20,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import type * as ClientNode from "../node/ClientNode.ts"
 import * as Wire from "./Wire.ts"
 
@@ -40,14 +42,36 @@ const signatureFor = (
   return Signature.make(noise)
 }
 
-/** The envelope of an entry that `victim` never wrote, the first of a lane. */
+/** A place in a chain. */
+interface Place {
+  readonly seq: Seq
+  readonly prev: EntryHash
+}
+
+const FIRST: Place = { seq: Seq.make(1), prev: EntryHash.make(new Uint8Array(32)) }
+
+/** Whether all of an entry is in one collection, and one that is written to again and again. */
+const isUsual = ({ ops }: ReceivedEntry): boolean =>
+  ops.every(({ collection }) => collection === ops[0]?.collection && !collection.startsWith("list "))
+
+/** The place after the last entry that this device has of another one; undefined when it has none. */
+const nextPlace = Effect.fnUntraced(function*({ client }: ClientNode.Handle) {
+  const entries = yield* Stream.runCollect(client.entries())
+  const last = entries.findLast((entry) => !entry.own && isUsual(entry))
+  const collection = last?.ops[0]?.collection
+  if (last === undefined || collection === undefined) return undefined
+  return { collection, victim: last.device, place: { seq: Seq.make(last.seq + 1), prev: last.hash } }
+})
+
+/** The envelope of an entry that `victim` never wrote. */
 const forge = (
   handle: ClientNode.Handle,
   state: SpaceState,
-  { collection, how, nowMillis, random32, value, victim }: {
+  { collection, how, nowMillis, place, random32, value, victim }: {
     readonly collection: string
     readonly how: How
     readonly nowMillis: number
+    readonly place: Place
     readonly random32: Uint8Array
     readonly value: string
     readonly victim: DeviceId
@@ -61,8 +85,7 @@ const forge = (
   const headerBytes = Envelope.encodeHeader({ suite: keys.suite, kind: Envelope.KIND.data, epoch: epoch.epoch, lane })
   const unsigned = {
     device: victim,
-    seq: Seq.make(1),
-    prev: EntryHash.make(new Uint8Array(32)),
+    ...place,
     hlc: { millis: nowMillis, counter: 0 },
     lastHead: null,
     ops
@@ -72,31 +95,37 @@ const forge = (
   return Sealing.seal(crypto, { keys, epoch, headerBytes, plaintext, random32 }).bytes
 }
 
-/** Writes such an entry and pushes it to the first relay. */
+/**
+ * Writes such an entry and pushes it to the first relay: in a lane of its own, or, unsigned, where somebody writes next, so
+ * that it waits for a signature until the true entry of that place comes.
+ */
 const lie = Workload.command({
   weight: 6,
-  input: Schema.Struct({ at: Schema.Int, how: How, value: Schema.String }),
+  input: Schema.Struct({ at: Schema.Int, how: How, value: Schema.String, next: Schema.Boolean }),
   draw: (draws, { canary }) => ({
     at: draws.int(8),
     how: draws.pick<How>(["unsigned", "own", "noise"]),
-    value: `forged ${canary}`
+    value: `forged ${canary}`,
+    next: draws.chance(0.5)
   }),
-  run: (handle: ClientNode.Handle, { at, how, value }) =>
+  run: (handle: ClientNode.Handle, { at, how: wanted, next, value }) =>
     Wire.using(Effect.gen(function*() {
       const { client, identity } = handle
       const state = yield* client.state
       const others = Membership.members(state.membership).filter(({ id }) => !Bytes.equals(id, identity.id))
-      const victim = others[at % Math.max(1, others.length)]
+      const other = others[at % Math.max(1, others.length)]
       const [relay] = yield* client.relays.list
-      if (victim === undefined || relay === undefined) return
+      if (other === undefined || relay === undefined) return
       const wire = yield* Wire.attachAsMember(Context.get(handle.directory, Crypto), state, relay.address)
       const nowMillis = yield* Clock.currentTimeMillis
-      const collection = `lane of ${value}`
+      const found = next ? yield* nextPlace(handle) : undefined
+      const where = found ?? { collection: `lane of ${value}`, place: FIRST, victim: other.id }
+      const how = found === undefined ? wanted : "unsigned"
       const random32 = yield* Secret.randomBytes(32)
-      const envelope = forge(handle, state, { collection, how, nowMillis, random32, value, victim: victim.id })
+      const envelope = forge(handle, state, { ...where, how, nowMillis, random32, value })
       yield* wire.say({ _tag: "Push", handle: wire.handle, request: 1, envelopes: [envelope] })
       yield* wire.hear
-      handle.host.mark(`lied (${how})`)
+      handle.host.mark(`lied (${found === undefined ? how : "next"})`)
     })).pipe(Effect.provideContext(handle.directory))
 })
 
@@ -114,8 +143,8 @@ const flood = Workload.command({
       const wire = yield* Wire.attachAsMember(Context.get(handle.directory, Crypto), state, relay.address)
       const nowMillis = yield* Clock.currentTimeMillis
       const random32 = yield* Secret.randomBytes(32)
-      const lie = { collection: value, how: "noise", nowMillis, random32, value, victim: identity.id } as const
-      const envelope = forge(handle, state, lie)
+      const lie = { collection: value, how: "noise", nowMillis, place: FIRST, random32, value } as const
+      const envelope = forge(handle, state, { ...lie, victim: identity.id })
       for (let request = 1; request <= FLOOD; request++) {
         yield* wire.say({ _tag: "Push", handle: wire.handle, request, envelopes: [envelope] })
       }

@@ -150,7 +150,10 @@ const hear = (host: Node.Base, event: ClientEvent, reset: () => void): void => {
   } else if (event._tag === "RelayReset") host.observe("reset", { relay: Bytes.toHex(event.relay) })
   else if (event._tag === "Gap") {
     host.observe("gap", { relay: Bytes.toHex(event.relay), from: event.from, to: event.to })
-  } else if (event._tag !== "Connected" && event._tag !== "Disconnected") host.mark(event._tag)
+  } else if (event._tag === "Disconnected") {
+    const { failure: { message, tag }, relay } = event
+    if (tag === "InvalidMessage") host.observe("misunderstood", { relay: Bytes.toHex(relay), why: message })
+  } else if (event._tag !== "Connected") host.mark(event._tag)
   if (event._tag === "Restored" || event._tag === "Retracted") reset()
 }
 

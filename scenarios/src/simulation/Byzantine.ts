@@ -55,6 +55,7 @@ const inner = Bounds.within(Simulation.make({
   },
   workload: { perSecond: [0.5, 3], commandsMax: 60 },
   invariants: [...Everywhere.invariants(), Deception.evidenceKept, Deception.deceptionNoticed],
+  required: { nodes: { relay: 1, client: 1 } },
   phases: { liveness: "3 minutes" }
 }))
 

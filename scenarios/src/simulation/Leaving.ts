@@ -36,6 +36,8 @@ const inner = Bounds.within(Simulation.make({
     ...Items.invariants(),
     Convergence.make({ among: ["client"] })
   ],
+  // Who was removed is off in the end: healed, it would never come to hold what the others hold.
+  required: { nodes: { client: 2 }, phases: ["heal"] },
   phases: { liveness: "3 minutes" }
 }))
 

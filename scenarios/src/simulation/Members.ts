@@ -82,10 +82,12 @@ const inner = Simulation.make({
     ...Everywhere.invariants(),
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    Secrecy.understood,
     ...Items.invariants(),
     Convergence.make({ among: ["client", "joiner"] }),
     Keeping.spareHasAll
   ],
+  required: { nodes: { relay: 1, client: 1 }, knobs: ["aim"] },
   phases: { liveness: "3 minutes" },
   lossExpected
 })

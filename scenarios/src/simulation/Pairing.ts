@@ -33,7 +33,9 @@ export const pairing: Simulation.Simulation = Bounds.within(Simulation.make({
     ...Everywhere.invariants(),
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    Secrecy.understood,
     Convergence.make({ among: ["client", "guest"] })
   ],
+  required: { nodes: { relay: 1, client: 1 } },
   phases: { liveness: "3 minutes" }
 }))

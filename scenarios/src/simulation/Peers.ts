@@ -48,11 +48,13 @@ const inner = Bounds.within(Simulation.make({
     Keeping.nothingSetAside,
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    Secrecy.understood,
     ...Items.invariants(),
     Convergence.make({ among: ["client"] }),
     Meeting.relaysHaveAll,
     Meeting.metIsSame
   ],
+  required: { nodes: { client: 1 } },
   phases: { liveness: "3 minutes" }
 }))
 

@@ -42,10 +42,12 @@ const inner = Simulation.make({
     Keeping.nothingMissed,
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
+    Secrecy.understood,
     ...Items.invariants(),
     Convergence.make({ among: ["client"] }),
     Quiescence.make({ messagesPerNodePerSecond: 20 })
   ],
+  required: { nodes: { relay: 1, client: 1 } },
   phases: { liveness: "3 minutes" }
 })
 

@@ -3,6 +3,7 @@ import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { HarnessFailed } from "./Exit.ts"
 
 /** Read by `main` from the arguments themselves, so that an error in them is told in JSON, too. */
 export const Json = GlobalFlag.Setting("json")({
@@ -38,10 +39,17 @@ const number = (name: string, description: string) =>
 const MILLIS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
 /** Milliseconds of `500ms`, `10s`, `5m`, `1h`; of a bare number, seconds. */
-export const millisOf = (duration: string): number | undefined => {
+const millisOf = (duration: string): number | undefined => {
   const [, amount, unit = "s"] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(duration.trim()) ?? []
   const factor = MILLIS[unit]
   return amount === undefined || factor === undefined ? undefined : Number(amount) * factor
+}
+
+/** The same, where something else than a time is an error. */
+export const timeOf = (duration: string | undefined): number | undefined => {
+  const millis = duration === undefined ? undefined : millisOf(duration)
+  if (duration === undefined || millis !== undefined) return millis
+  throw new HarnessFailed({ detail: `${duration} is no time: 500ms, 30s, 10m, 2h` })
 }
 
 export const seeds = number("seeds", "How many seeds")

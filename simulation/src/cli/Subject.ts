@@ -2,6 +2,7 @@
 import * as fs from "node:fs"
 import * as Corpus from "../Corpus.ts"
 import type { Report } from "../Report.ts"
+import * as Required from "../Required.ts"
 import type { Scenario } from "../Scenario.ts"
 import * as ScenarioText from "../ScenarioText.ts"
 import * as Seed from "../Seed.ts"
@@ -34,22 +35,35 @@ export interface Choice {
   readonly strategy: string | undefined
 }
 
+/** Seeds have neither. */
+const isPath = (text: string): boolean => /[./\\]/.test(text)
+
 /** Of several simulations, a seed means the first one unless one is named. */
 export const subjectOf = (config: Config, text: string, { simulation, strategy }: Choice): Subject => {
-  if (fs.existsSync(text)) {
+  const found = fs.statSync(text, { throwIfNoEntry: false })
+  if (found?.isDirectory() === true) throw new HarnessFailed({ detail: `${text} is a folder: name a file in it` })
+  if (found === undefined && isPath(text)) throw new HarnessFailed({ detail: `there is no file ${text}` })
+  if (found !== undefined) {
     const scenario = scenarioOf(text)
-    for (const found of chosen(config, scenario.simulation)) return { simulation: found, scenario }
+    for (const found of chosen(config, scenario.simulation)) {
+      const missing = Required.lacking(found.required ?? {}, scenario)
+      if (missing !== undefined) throw new HarnessFailed({ detail: `${text}: ${missing}` })
+      return { simulation: found, scenario }
+    }
   }
   const seed = seedOf(text)
   for (const found of chosen(config, simulation)) return { simulation: found, scenario: expand(found, seed, strategy) }
   throw new HarnessFailed({ detail: "there is no simulation" })
 }
 
+/** Throws when the simulation has no such strategy. */
+export const checkStrategy = ({ name, strategies }: Simulation, strategy: string | undefined): void => {
+  if (strategy === undefined || strategies.includes(strategy)) return
+  throw new HarnessFailed({ detail: `${name} has no strategy ${strategy}; there is ${strategies.join(", ")}` })
+}
+
 export const expand = (simulation: Simulation, seed: Seed.Seed, strategy: string | undefined): Scenario => {
-  if (strategy !== undefined && !simulation.strategies.includes(strategy)) {
-    const all = simulation.strategies.join(", ")
-    throw new HarnessFailed({ detail: `${simulation.name} has no strategy ${strategy}; there is ${all}` })
-  }
+  checkStrategy(simulation, strategy)
   return simulation.expand(seed, strategy)
 }
 

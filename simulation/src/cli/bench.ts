@@ -4,7 +4,7 @@ import { seedsOf } from "../Explore.ts"
 import * as Words from "../output/Words.ts"
 import type { Simulation } from "../Simulation.ts"
 import { chosen } from "./Config.ts"
-import { CODE, HarnessFailed } from "./Exit.ts"
+import { CODE } from "./Exit.ts"
 import * as Flags from "./Flags.ts"
 import { expand, run } from "./Subject.ts"
 import { type Bench, breathe, work } from "./Work.ts"
@@ -65,8 +65,7 @@ export const bench = Command.make("bench", {
   time: Flags.named("time", "Processor time for each simulation; 5s unless given")
 }, (input) =>
   work(async (bench) => {
-    const millis = input.time === undefined ? MILLIS : Flags.millisOf(input.time)
-    if (millis === undefined) throw new HarnessFailed({ detail: `${input.time ?? ""} is no time: 500ms, 30s, 10m, 2h` })
+    const millis = Flags.timeOf(input.time) ?? MILLIS
     for (const simulation of chosen(bench.config, input.simulation)) {
       await one(simulation, input.strategy, millis, bench)
     }

@@ -9,6 +9,7 @@ import * as readline from "node:readline"
 import { fileURLToPath } from "node:url"
 import { check, type Divergence, type Print, rowsPrint, trace } from "../Determinism.ts"
 import { seedsOf } from "../Explore.ts"
+import * as Words from "../output/Words.ts"
 import type { Seed } from "../Seed.ts"
 import type { Simulation } from "../Simulation.ts"
 import { text } from "../Trace.ts"
@@ -125,7 +126,7 @@ const one = async (simulation: Simulation, input: Input, seeds: ReadonlyArray<Se
   const different = new Set(found.map(({ seed }) => seed)).size
   const traces = new Set(prints.map(({ traceHash }) => traceHash)).size
   screen.say(
-    `${simulation.name}: ${seeds.length} seeds forward, backward, untraced and in a second process: ` +
+    `${simulation.name}: ${Words.count(seeds.length, "seed")} forward, backward, untraced and in a second process: ` +
       `${different === 0 ? "each is the same" : `${different} are not the same`}; ${traces} different traces.`
   )
   screen.data({

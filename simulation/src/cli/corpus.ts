@@ -6,6 +6,7 @@ import * as path from "node:path"
 import * as Corpus from "../Corpus.ts"
 import { fileName } from "../output/Find.ts"
 import { narrative } from "../output/Narrative.ts"
+import * as Words from "../output/Words.ts"
 import { CODE, HarnessFailed } from "./Exit.ts"
 import * as Flags from "./Flags.ts"
 import { verifyAll } from "./Kept.ts"
@@ -54,8 +55,8 @@ const verify = Command.make("verify", {}, () =>
     const { screen } = bench
     const { asExpected, broken, errors, files, mended } = await verifyAll(bench)
     screen.say(
-      `${files} scenarios: ${asExpected} as expected, ${broken} broken, ` +
-        `${mended} mended (add them again with --expect passes), ${errors} errors`
+      `${Words.count(files, "scenario")}: ${asExpected} as expected, ${broken} broken, ` +
+        `${mended} mended (add them again with --expect passes), ${Words.count(errors, "error")}`
     )
     if (errors > 0) return CODE.harness
     return asExpected === files ? CODE.ok : CODE.violation

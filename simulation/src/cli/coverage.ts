@@ -1,12 +1,13 @@
 /** `sotto-sim coverage`: what a number of seeds gets to see. */
 import * as Command from "effect/cli/Command"
 import { type Event, Explorer, Gathering, seedsOf } from "../Explore.ts"
+import * as Words from "../output/Words.ts"
 import type { Simulation } from "../Simulation.ts"
 import { chosen } from "./Config.ts"
 import { CODE } from "./Exit.ts"
 import * as Flags from "./Flags.ts"
 import { progressLine } from "./render.ts"
-import { seedOf } from "./Subject.ts"
+import { checkStrategy, seedOf } from "./Subject.ts"
 import { type Bench, drive, work } from "./Work.ts"
 
 const SEEDS = 300
@@ -26,6 +27,7 @@ function* explored(simulation: Simulation, input: Input, gathering: Gathering): 
 }
 
 const one = async (simulation: Simulation, input: Input, { screen }: Bench): Promise<number> => {
+  checkStrategy(simulation, input.strategy)
   const gathering = new Gathering(simulation.name, { seeds: input.seeds ?? SEEDS, nowMillis: () => performance.now() })
   const curve: Array<readonly [seeds: number, situations: number]> = []
   await drive(explored(simulation, input, gathering), ({ progress, step }) => {
@@ -37,13 +39,21 @@ const one = async (simulation: Simulation, input: Input, { screen }: Bench): Pro
   const { error, progress } = gathering.summary()
   const { failsByInvariant, marks, situations, strategies } = gathering.tally
   const sorted = [...situations].sort()
-  screen.say(`${simulation.name}: ${progress.seeds} seeds reach ${sorted.length} situations`)
-  for (const [seeds, reached] of curve) screen.say(`  after ${seeds} seeds: ${reached}`)
+  screen.say(
+    `${simulation.name}: ${Words.count(sorted.length, "situation")} after ${Words.count(progress.seeds, "seed")}`
+  )
+  for (const [seeds, reached] of curve) screen.say(`  after ${Words.count(seeds, "seed")}: ${reached}`)
   for (const [name, { fails, runs, situations: first }] of strategies) {
-    screen.say(`  ${name}: ${runs} runs, ${fails} failed, first to reach ${first} situations`)
+    screen.say(
+      `  ${name}: ${Words.count(runs, "run")}, ${fails} failed, first to reach ${Words.count(first, "situation")}`
+    )
   }
-  for (const [mark, count] of [...marks].sort(([a], [b]) => a < b ? -1 : 1)) screen.say(`  ${mark}: ${count} times`)
-  for (const [invariant, count] of failsByInvariant) screen.say(`  ${invariant} is broken by ${count} seeds`)
+  for (const [mark, count] of [...marks].sort(([a], [b]) => a < b ? -1 : 1)) {
+    screen.say(`  ${mark}: ${Words.count(count, "time")}`)
+  }
+  for (const [invariant, count] of failsByInvariant) {
+    screen.say(`  ${invariant} is broken by ${Words.count(count, "seed")}`)
+  }
   screen.data({
     type: "coverage",
     simulation: simulation.name,

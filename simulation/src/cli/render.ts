@@ -65,8 +65,12 @@ export const summaryText = ({ error, finds, ok, progress, simulation }: Summary)
         )
       )
     : `the harness failed: ${error}`
-  return `${simulation}: ${result}. ${grouped(seeds)} seeds in ${Words.time(Math.round(elapsedMillis) * 1000)} ` +
+  return `${simulation}: ${result}. ${grouped(seeds)} ${seeds === 1 ? "seed" : "seeds"} in ${
+    Words.time(Math.round(elapsedMillis) * 1000)
+  } ` +
     `(${perSecond(seeds, elapsedMillis)}/s, ${perSecond(events, elapsedMillis)} events/s), ` +
-    `${Words.time(simulatedMicros)} simulated, ${grouped(situations)} situations` +
+    `${Words.time(simulatedMicros)} simulated, ${grouped(situations)} ${
+      situations === 1 ? "situation" : "situations"
+    }` +
     `${lossExpected === 0 ? "" : `, ${grouped(lossExpected)} with losses that were to be expected`}.`
 }

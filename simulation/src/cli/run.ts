@@ -7,13 +7,13 @@ import { type Summary, toJunit, toMarkdown } from "../output/Summary.ts"
 import { RUNS_MAX } from "../Shrink.ts"
 import type { Simulation } from "../Simulation.ts"
 import { chosen } from "./Config.ts"
-import { CODE, HarnessFailed } from "./Exit.ts"
+import { CODE } from "./Exit.ts"
 import * as Flags from "./Flags.ts"
 import { verifyAll } from "./Kept.ts"
 import * as Pool from "./Pool.ts"
 import { findText, progressLine, shrinkingLine, summaryText } from "./render.ts"
 import { FOLDER, save } from "./Save.ts"
-import { expand, run as runSubject, seedOf } from "./Subject.ts"
+import { checkStrategy, expand, run as runSubject, seedOf } from "./Subject.ts"
 import { type Bench, drive, work } from "./Work.ts"
 
 const SEEDS = 1000
@@ -34,10 +34,7 @@ interface Input {
 
 /** With a time and no number of seeds, time decides. */
 const optionsOf = ({ budget, first, seeds, strategy, time }: Input): Options => {
-  const millis = time === undefined ? undefined : Flags.millisOf(time)
-  if (time !== undefined && millis === undefined) {
-    throw new HarnessFailed({ detail: `${time} is no time: 500ms, 30s, 10m, 2h` })
-  }
+  const millis = Flags.timeOf(time)
   return {
     first: first === undefined ? undefined : seedOf(first),
     seeds: seeds ?? (millis === undefined ? SEEDS : undefined),
@@ -70,6 +67,7 @@ const one = (simulation: Simulation, text: string, { strategy }: Input, { screen
 }
 
 const many = async (simulation: Simulation, input: Input, { config, screen }: Bench): Promise<Summary> => {
+  checkStrategy(simulation, input.strategy)
   const options = optionsOf(input)
   const on = ({ progress, step }: Event): void => {
     if (step.type === "ran") screen.progress(progressLine(simulation.name, progress))

@@ -11,7 +11,7 @@ import { run, subjectOf } from "./Subject.ts"
 import { drive, work } from "./Work.ts"
 
 const budgetOf = ({ budget, time }: { readonly budget: number | undefined; readonly time: string | undefined }) => {
-  const millisMax = time === undefined ? undefined : Flags.millisOf(time)
+  const millisMax = Flags.timeOf(time)
   return {
     runsMax: budget ?? (time === undefined ? Shrink.RUNS_MAX : Infinity),
     ...(millisMax === undefined ? {} : { millisMax })

@@ -51,13 +51,15 @@ export const make = (options: Options = {}): Invariant.Invariant =>
         const [first, ...others] = members()
         const other = others.find(({ probe }) => probe?.digest !== first?.probe?.digest)
         if (first === undefined || other === undefined) return
-        world.violated(describe(world, first, other), other.name)
+        world.violated(describe(world, first, other), other.name, { kind: "apart" })
       },
       onRestarted: () => {
         for (const { name, persistent, probe } of world.nodes) {
           const before = ended.get(name)
           if (!persistent || before === undefined || before === probe?.digest) continue
-          world.violated(`held ${before} before all were restarted, and ${probe?.digest ?? "nothing"} after`, name)
+          world.violated(`held ${before} before all were restarted, and ${probe?.digest ?? "nothing"} after`, name, {
+            kind: "restart"
+          })
         }
       }
     }

@@ -33,7 +33,9 @@ export const make = <Item, State>(options: Options<Item, State>): Invariant.Inva
         if (difference === undefined) continue
         const { left = null, path, right = null } = difference
         const where = path === "" ? "" : ` at ${path}`
-        world.violated(`shows ${JSON.stringify(right)}${where}, the model ${JSON.stringify(left)}`, node.name)
+        world.violated(`shows ${JSON.stringify(right)}${where}, the model ${JSON.stringify(left)}`, node.name, {
+          kind: "shown"
+        })
       }
     }
     return {
@@ -43,7 +45,7 @@ export const make = <Item, State>(options: Options<Item, State>): Invariant.Inva
       },
       onCommand: (entry) => {
         const objection = entry.outcome === "ok" ? options.objects?.(entry, world.history) : undefined
-        if (objection !== undefined) world.violated(`command ${entry.i}: ${objection}`, entry.node)
+        if (objection !== undefined) world.violated(`command ${entry.i}: ${objection}`, entry.node, { kind: "answer" })
       },
       onRestarted: check
     }

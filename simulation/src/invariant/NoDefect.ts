@@ -12,18 +12,25 @@ export interface Options {
   readonly fibers?: boolean
 }
 
+const DEFECT = { kind: "defect" }
+const ERROR = { kind: "error" }
+const LEAK = { kind: "leak" }
+
 export const make = (options: Options = {}): Invariant.Invariant =>
   Invariant.make("no defect", (world) => ({
     ...(options.fibers === true
-      ? { onDefect: (node: string, message: string) => world.violated(`a fiber dies of a defect: ${message}`, node) }
+      ? {
+        onDefect: (node: string, message: string) =>
+          world.violated(`a fiber dies of a defect: ${message}`, node, DEFECT)
+      }
       : {}),
     onExit: ({ defect, excused, failed, message, node }) => {
-      if (defect) world.violated(`dies of a defect: ${message}`, node)
+      if (defect) world.violated(`dies of a defect: ${message}`, node, DEFECT)
       else if (failed && !excused && world.lossExpected.length === 0) {
-        world.violated(`dies of an error that nobody handles: ${message}`, node)
+        world.violated(`dies of an error that nobody handles: ${message}`, node, ERROR)
       }
     },
     onStopped: (leaks) => {
-      for (const { node, what } of leaks) world.violated(`was stopped, and still had ${what}`, node)
+      for (const { node, what } of leaks) world.violated(`was stopped, and still had ${what}`, node, LEAK)
     }
   }))

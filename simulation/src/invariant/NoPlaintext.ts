@@ -24,30 +24,33 @@ export const make = (options: Options = {}): Invariant.Invariant => {
   const scanner = Canary.scanner(options.secrets)
   const looksAt = (place: Place): boolean => options.at?.includes(place) ?? true
   return Invariant.make("no plaintext", (world) => {
-    const report = (found: Canary.Found | undefined, where: string, node: string): void => {
-      if (found !== undefined) world.violated(`what a user wrote can be read ${where} (${found.form})`, node)
+    const report = (kind: Place, found: Canary.Found | undefined, where: string, node: string): void => {
+      if (found !== undefined) world.violated(`what a user wrote can be read ${where} (${found.form})`, node, { kind })
     }
     const lookAtDisks = (): void => {
       for (const node of world.nodes) {
         if (node.trust === "trusted") continue
-        for (const { bytes, file } of node.files()) report(scanner.bytes(bytes), `on its disk, in ${file}`, node.name)
+        for (const { bytes, file } of node.files()) {
+          report("disks", scanner.bytes(bytes), `on its disk, in ${file}`, node.name)
+        }
       }
     }
     return {
       ...(looksAt("wire")
-        ? { onCrossing: ({ bytes, from, to }) => report(scanner.bytes(bytes), `on the wire to ${to}`, from) }
+        ? { onCrossing: ({ bytes, from, to }) => report("wire", scanner.bytes(bytes), `on the wire to ${to}`, from) }
         : {}),
       ...(looksAt("logs")
         ? {
           onRow: (row) => {
-            if (SPOKEN.has(row.kind)) report(inRow(scanner, row), `in a ${row.kind}`, row.node)
+            if (SPOKEN.has(row.kind)) report("logs", inRow(scanner, row), `in a ${row.kind}`, row.node)
           }
         }
         : {}),
       ...(looksAt("errors")
         ? {
-          onExit: ({ message, node }) => report(scanner.text(message), "in what it died of", node),
-          onCommand: ({ error, name, node }) => report(scanner.text(error ?? ""), `in the error of ${name}`, node)
+          onExit: ({ message, node }) => report("errors", scanner.text(message), "in what it died of", node),
+          onCommand: ({ error, name, node }) =>
+            report("errors", scanner.text(error ?? ""), `in the error of ${name}`, node)
         }
         : {}),
       ...(looksAt("disks") ? { onPhase: lookAtDisks, onEnd: lookAtDisks } : {})

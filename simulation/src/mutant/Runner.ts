@@ -1,6 +1,6 @@
 /**
  * Runs planted bugs: each in a process of its own, which runs seeds until an invariant breaks. A seed counts only when
- * the same run of the unmutated code breaks nothing.
+ * the same run of the unmutated code breaks nothing. One that found the mutant before is tried first.
  *
  * ```
  * mutants ─┬─▶ child with mutant A ─┐  a seed that fails
@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly seedsMax?: number
   /** The first seed; 1 unless given. */
   readonly first?: Seed.Seed
+  /** What found mutants before, by their names. */
+  readonly known?: ReadonlyMap<string, Known>
   /** Processes at a time. */
   readonly jobs?: number
   /** What paths of mutants are relative to: the working directory unless given. */
@@ -37,6 +39,13 @@ export interface RunOptions {
   readonly conditions?: ReadonlyArray<string>
   /** A child that says nothing for so long is ended. */
   readonly silentMillis?: number
+}
+
+/** A seed that found a mutant before, and how many seeds that took. */
+export interface Known {
+  readonly simulation: string
+  readonly seed: string
+  readonly seeds: number
 }
 
 export interface MutantResult {
@@ -70,6 +79,7 @@ interface Run {
   readonly config: string
   readonly first: Seed.Seed
   readonly seedsMax: number
+  readonly known: ReadonlyMap<string, Known>
   readonly start: () => Child.Child
   /** Whether the unmutated code fails at this seed. */
   readonly failsUnmutated: (found: Found, strategy: string | undefined) => Promise<boolean>
@@ -116,6 +126,7 @@ const conditionsHere = (): ReadonlyArray<string> =>
 
 const makeRun = (options: RunOptions, children: Set<Child.Child>): Run => {
   const { conditions = conditionsHere(), first = 1n, seedsMax = SEEDS_MAX, silentMillis = SILENT_MILLIS } = options
+  const { known: knownByName = new Map<string, Known>() } = options
   const directory = path.resolve(options.directory ?? ".")
   const config = path.resolve(directory, options.config)
   const start = (): Child.Child => {
@@ -148,7 +159,7 @@ const makeRun = (options: RunOptions, children: Set<Child.Child>): Run => {
     known.set(key, asked)
     return asked
   }
-  return { directory, config, first, seedsMax, start, failsUnmutated }
+  return { directory, config, first, seedsMax, known: knownByName, start, failsUnmutated }
 }
 
 const resultOf = async (plan: Run, entry: Mutant.Entry): Promise<MutantResult> => {
@@ -177,17 +188,34 @@ const resultOf = async (plan: Run, entry: Mutant.Entry): Promise<MutantResult> =
   }
 }
 
-/** Runs seeds until one fails that does not fail without the mutant. */
-const hunt = async (
-  { config, directory, failsUnmutated, first, seedsMax }: Run,
-  mutant: Mutant.Mutant,
+/** Whether the seed that found a mutant before still does; what it found, with the seeds that it took then. */
+const huntKnown = async (
+  { failsUnmutated, known }: Run,
+  { name, simulation, strategy }: Mutant.Mutant,
   child: Child.Child
-): Promise<Partial<MutantResult>> => {
+): Promise<Partial<MutantResult> | undefined> => {
+  const before = known.get(name)
+  if (before === undefined || (simulation !== undefined && simulation !== before.simulation)) return undefined
+  const wanted = { simulation: before.simulation, first: before.seed, count: 1 }
+  const answer = await child.ask({
+    kind: "search",
+    wanted: strategy === undefined ? wanted : { ...wanted, strategy }
+  })
+  if (answer.kind !== "searched" || answer.found === undefined) return undefined
+  if (await failsUnmutated(answer.found, strategy)) return undefined
+  return { found: true, ...answer.found, seeds: before.seeds, cpuMillis: answer.cpuMillis }
+}
+
+/** Runs seeds until one fails that does not fail without the mutant. */
+const hunt = async (plan: Run, mutant: Mutant.Mutant, child: Child.Child): Promise<Partial<MutantResult>> => {
+  const { config, directory, failsUnmutated, first, seedsMax } = plan
   const { simulation, strategy } = mutant
   const where = { ...(simulation === undefined ? {} : { simulation }), ...(strategy === undefined ? {} : { strategy }) }
   const falseAlarms: Array<string> = []
   const loaded = await child.ask({ kind: "load", config, directory, mutant })
   if (loaded.kind === "failed") return { error: loaded.error, cpuMillis: loaded.cpuMillis }
+  const again = await huntKnown(plan, mutant, child)
+  if (again !== undefined) return again
   let tried = 0
   let cpuMillis = 0
   while (tried < seedsMax) {

@@ -41,8 +41,14 @@ const ledThere = (rows: ReadonlyArray<Row>, violation: Violation): string => {
   return ` What led there: ${shown.length < chain.length ? "… → " : ""}${shown.map(rowWords).join(" → ")}.`
 }
 
-const stuckWords = ({ stuck }: Report): string =>
-  stuck.length === 0 ? "" : ` ${stuck.map(({ node, waits }) => `${node} waits for ${waits}`).join("; ")}.`
+/** Of each node, what it waits for first. */
+const stuckWords = ({ stuck }: Report): string => {
+  const byNode = [...Map.groupBy(stuck, ({ node }) => node)]
+  const words = byNode.map(([node, [first, ...more]]) =>
+    `${node} waits for ${first?.waits ?? ""}${more.length === 0 ? "" : ` and ${more.length} more`}`
+  )
+  return words.length === 0 ? "" : ` ${words.join("; ")}.`
+}
 
 /** Of the first violation, unless another one is meant. */
 export const narrative = (report: Report, violation: Violation | undefined = report.violations[0]): string => {

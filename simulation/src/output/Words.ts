@@ -45,7 +45,8 @@ const TOLD_APART = new Set(["kind", "name", "node", "atMicros"])
 
 /** `a crash of relay-1 (down 500 ms, disk none)`. Faults of any kind: what they carry is named by its fields. */
 export const fault = (item: Fault): string => {
-  const name = item.kind === "custom" ? item.name : spaced(item.kind)
+  // What it is aimed at is among what it carries.
+  const name = item.kind === "custom" ? item.name : item.kind === "crashAt" ? "crash" : spaced(item.kind)
   const node = "node" in item && item.node !== undefined ? ` of ${item.node}` : ""
   const rest = Object.entries(item).filter(([field]) => !TOLD_APART.has(field))
     .map(([field, value]) => field === "durationMicros" ? `for ${time(Number(value))}` : detail(field, value))

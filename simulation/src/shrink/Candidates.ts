@@ -1,9 +1,11 @@
 /**
  * Everything simpler that a scenario could be, most promising first: without faults, without commands, without nodes,
- * in an ordinary world, with a plain schedule, in less time. After a round that got somewhere there is another one.
+ * in an ordinary world, with a plain schedule, in less time. After a round that got somewhere there is another one. What
+ * the simulation requires stays in all of them.
  *
  * Pure and lazy: the first candidate that still fails is taken, and its position says how to go on from it.
  */
+import * as Required from "../Required.ts"
 import type { Scenario } from "../Scenario.ts"
 import { neutral } from "./Neutral.ts"
 import { nodes } from "./Nodes.ts"
@@ -49,7 +51,11 @@ const passesOf = (scenario: Scenario): ReadonlyArray<Pass> => [
 ]
 
 /** The candidates of one round, from a position on. */
-function* round(scenario: Scenario, { cursor, pass }: Position): Generator<Step> {
+function* round(
+  scenario: Scenario,
+  { cursor, pass }: Position,
+  required: Required.Required
+): Generator<Step> {
   const passes = passesOf(scenario)
   // The pass of a tape that is gone: what comes after all tapes is next.
   const found = passes.findIndex(({ name }) => name === pass)
@@ -57,8 +63,10 @@ function* round(scenario: Scenario, { cursor, pass }: Position): Generator<Step>
   for (const [i, { from, name }] of passes.entries()) {
     if (i < first) continue
     for (const candidate of from(scenario, i === found ? cursor : undefined)) {
+      const smaller = Required.keep(required, scenario, candidate.scenario)
+      if (smaller === undefined) continue
       yield {
-        scenario: candidate.scenario,
+        scenario: smaller,
         pass: name,
         position: { pass: name, cursor: candidate.cursor, taken: true }
       }
@@ -67,7 +75,11 @@ function* round(scenario: Scenario, { cursor, pass }: Position): Generator<Step>
 }
 
 /** What to try instead of a scenario that fails, from a position on. Ends when there is nothing left to try. */
-export function* candidates(scenario: Scenario, position: Position = start): Generator<Step> {
-  yield* round(scenario, position)
-  if (position.taken) yield* round(scenario, start)
+export function* candidates(
+  scenario: Scenario,
+  position: Position = start,
+  required: Required.Required = {}
+): Generator<Step> {
+  yield* round(scenario, position, required)
+  if (position.taken) yield* round(scenario, start, required)
 }

@@ -150,6 +150,21 @@ describe("a planted bug", () => {
     })
   })
 
+  it("is looked for with the seed that found it before, then with all", async () => {
+    const known = (seed: string, simulation = "one") => ({
+      known: new Map([["last-left-out", { simulation, seed, seeds: 7 }]])
+    })
+    const again = await only(off, known("0000000000007", "two"))
+    assert.deepInclude(again, { found: true, simulation: "two", seed: "0000000000007", seeds: 7, falseAlarms: [] })
+    // At the fourth seed the mutant does no harm, and at the fifth of the broken config the code fails without it.
+    assert.deepInclude(await only(off, known("0000000000004")), { seed: "0000000000001", seeds: 1 })
+    assert.deepInclude(await only(off, { ...known("0000000000005"), config: "broken.ts" }), { seeds: 1 })
+    assert.deepInclude(await only({ ...off, simulation: "one" }, known("0000000000007", "two")), {
+      simulation: "one",
+      seeds: 1
+    })
+  })
+
   it("is one of many, picked by name or class, from two folders", async () => {
     const mutants = plant("many", off, { ...off, name: "b", class: "order", invariant: ["mean", "sum"], heldOut: true })
     const from = plant("further", { ...off, name: "c" })

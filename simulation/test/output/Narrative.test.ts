@@ -116,6 +116,25 @@ describe("the narrative", () => {
 
   it("says what nodes wait for", () => {
     assert.include(narrative({ ...report, stuck: [{ node: "client-1", waits: "op 3" }] }), "client-1 waits for op 3.")
+    const stuck = ["op 3", "op 4", "op 5"].map((waits) => ({ node: "client-1", waits }))
+    const text = narrative({ ...report, stuck: [...stuck, { node: "client-2", waits: "op 3" }] })
+    assert.include(text, " client-1 waits for op 3 and 2 more; client-2 waits for op 3.")
+  })
+
+  it("calls a crash that is aimed at a point by its name", () => {
+    const point = { at: "send", k: 3 } as const
+    const crash = {
+      kind: "crashAt",
+      node: "relay-1",
+      point,
+      downMicros: 0,
+      disk: { kind: "none" },
+      notice: "reset"
+    } as const
+    assert.include(
+      narrative({ ...report, scenario: { ...report.scenario, faults: [crash] } }),
+      "Crash of relay-1 (at send, k 3, down 0 s, disk none, notice reset)"
+    )
   })
 })
 

@@ -50,6 +50,20 @@ describe("items of a log", () => {
       assert.deepStrictEqual(yield* shownBy(feed), ["k=3"])
     }))
 
+  it.effect("wait for a parent that is here and waits itself, though the relay was read to its end", () =>
+    Effect.gen(function*() {
+      const { added, bench: b, feed, onTop, one, two } = yield* removal("set aside")
+      yield* b.accept(b.relay.place(one, two, onTop))
+      yield* b.note(b.relay.head())
+      assert.deepStrictEqual(yield* b.aside, { "author-unknown": 2 })
+      yield* World.settle
+      assert.deepStrictEqual(yield* shownBy(feed), [])
+      assert.lengthOf(yield* feed.items.pending({ limit: 9 }), 1)
+      yield* b.accept(b.relay.place(added))
+      assert.deepStrictEqual(yield* b.aside, {})
+      assert.deepStrictEqual(yield* shownBy(feed), ["k=3"])
+    }))
+
   it.effect("are looked through when the books were read anew: anything may have left", () =>
     Effect.gen(function*() {
       const { added, bench: b, feed, one, removed, two } = yield* removal("unknown")

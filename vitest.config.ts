@@ -39,12 +39,7 @@ class LongFirst extends BaseSequencer {
   }
 }
 
-const project = (name: string, include: ReadonlyArray<string>) => ({
-  extends: true as const,
-  test: { name, include: [...include] }
-})
-
-/** One module graph for all files of a worker: loading it again for each would take longer than the tests. */
+/** One module graph for all files of a worker: loading it again for each would take longer than many tests. */
 const shared = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
   test: { name, include: [...include], isolate: false }
@@ -87,10 +82,10 @@ export default defineConfig({
     sequence: { sequencer: LongFirst },
     projects: [
       shared("unit", ["packages/*/test/**/*.test.ts"]),
-      project("simulator", ["simulation/test/**/*.test.ts"]),
+      shared("simulator", ["simulation/test/**/*.test.ts"]),
       seeds("simulation", ["scenarios/test/**/*.test.ts"]),
-      project("interop", ["test/interop/**/*.test.ts"]),
-      project("tidy", ["test/tidy/**/*.test.ts"]),
+      shared("interop", ["test/interop/**/*.test.ts"]),
+      shared("tidy", ["test/tidy/**/*.test.ts"]),
       processes(
         "e2e",
         ["test/end-to-end/**/*.test.ts", "test/process/**/*.test.ts", "test/example/**/*.test.ts"],

@@ -3,6 +3,7 @@ import { openSotto } from "@sotto/runtime-node/open"
 import * as fs from "node:fs"
 import { afterAll, assert, describe, it } from "vitest"
 import type { Child } from "../process/Child.ts"
+import { admit, makePair, settle } from "../process/devices.ts"
 import { RecordingProxy } from "../process/RecordingProxy.ts"
 import { expectCode, linesOf, Stage, text } from "../process/Stage.ts"
 
@@ -31,10 +32,18 @@ const valuesIn = async (dir: string): Promise<ReadonlyArray<string>> => {
 /** Two devices that met at a relay, which is gone for good. */
 const pairOf = async (stage: Stage) => {
   const relay = await stage.relay()
-  const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-  await stage.init(laptop, relay.address, "Laptop")
-  await stage.pair(laptop, phone, relay.address, "Phone")
-  return { relay, laptop, phone }
+  return { relay, ...await makePair(stage, relay) }
+}
+
+/** Three of one space, that the phone let the tablet into; all know of each other, and their relay is gone for good. */
+const threeApart = async (stage: Stage) => {
+  const { laptop, phone, relay } = await pairOf(stage)
+  const tablet = stage.home("tablet")
+  await admit(phone, tablet, "Tablet")
+  // The laptop hears of the tablet through the relay, which is gone after that.
+  await stage.pull(laptop)
+  await relay.child.stop("SIGKILL")
+  return { laptop, phone, tablet }
 }
 
 /** Two devices that met once, for all tests that only need them apart: each gets copies of their directories. */
@@ -142,12 +151,7 @@ const write = async (dir: string, count: number): Promise<ReadonlyArray<string>>
 describe("three devices", () => {
   it("pass on what the others wrote, along a chain", async () => {
     await using stage = new Stage()
-    const { laptop, phone, relay } = await pairOf(stage)
-    const tablet = stage.home("tablet")
-    await stage.pair(phone, tablet, relay.address, "Tablet")
-    // The laptop hears of the tablet through the relay, which is gone after that.
-    await stage.pull(laptop)
-    await relay.child.stop("SIGKILL")
+    const { laptop, phone, tablet } = await threeApart(stage)
     for (const home of [laptop, phone, tablet]) await note(home, `from ${home.split("/").at(-1)}`)
     const all = ["from laptop", "from phone", "from tablet"]
 
@@ -163,11 +167,7 @@ describe("three devices", () => {
 
   it("get what comes while they stay connected, and connect again by themselves", async () => {
     await using stage = new Stage()
-    const { laptop, phone, relay } = await pairOf(stage)
-    const tablet = stage.home("tablet")
-    await stage.pair(phone, tablet, relay.address, "Tablet")
-    await stage.pull(laptop)
-    await relay.child.stop("SIGKILL")
+    const { laptop, phone, tablet } = await threeApart(stage)
     await note(tablet, "from the tablet")
     const middle = await serve(stage, phone)
     const following = stage.children.start(["sync", middle.url, "--follow", "--json"], { home: laptop })
@@ -191,9 +191,9 @@ describe("a device that serves", () => {
     const { laptop, phone, relay } = await pairOf(stage)
     await stage.push(laptop, "secret")
     const stranger = stage.home("stranger")
-    await stage.init(stranger, relay.address, "Stranger")
+    await settle(stranger, relay, "Stranger")
     const tablet = stage.home("tablet")
-    await stage.pair(laptop, tablet, relay.address, "Tablet")
+    await admit(laptop, tablet, "Tablet")
     await relay.child.stop("SIGKILL")
 
     const serving = await serve(stage, phone)

@@ -3,6 +3,7 @@ import { openSotto } from "@sotto/runtime-node/open"
 import * as fs from "node:fs"
 import { assert, describe, it } from "vitest"
 import type { Line } from "../process/Child.ts"
+import { makePair, settle } from "../process/devices.ts"
 import { expectCode, linesOf, type RunningRelay, Stage, text, valuesOf } from "../process/Stage.ts"
 
 const relaysOf = async (stage: Stage, home: string): Promise<ReadonlyArray<Line>> =>
@@ -74,7 +75,7 @@ describe("several relays", () => {
     await using stage = new Stage()
     const relay = await stage.relay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
 
     const unknown = await stage.run(laptop, ["relays", "rm", "rly_nowhere"])
     assert.strictEqual(errorOf(linesOf(expectCode(unknown, 2), "error")), "UsageWrong")
@@ -102,7 +103,7 @@ describe("several relays", () => {
     const relay = await stage.relay({ data: stage.place.at("first") })
     const away = await stage.relay({ data: stage.place.at("away") })
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const impostor = await stage.run(laptop, ["relays", "add", `ws://127.0.0.1:${relay.port}/#${away.key}`])
     assert.strictEqual(errorOf(linesOf(expectCode(impostor, 1), "error")), "RelayKeyMismatch")
 
@@ -131,7 +132,7 @@ describe("several relays", () => {
       env: { SOTTO_RELAY_ENVELOPE_BYTES_MAX: "1500" }
     })
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     await stage.push(laptop, "x")
     await stage.push(laptop, "long ".repeat(400))
 
@@ -152,9 +153,7 @@ describe("several relays", () => {
     await using stage = new Stage()
     const first = await stage.relay({ data: stage.place.at("first") })
     const second = await stage.relay({ data: stage.place.at("second") })
-    const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, first.address, "Laptop")
-    await stage.pair(laptop, phone, first.address, "Phone")
+    const { laptop, phone } = await makePair(stage, first)
     const all = Array.from({ length: 20 }, (_, at) => `${at}`)
     const running = await openSotto({ dir: laptop })
     for (const value of all) await running.push(value)
@@ -174,7 +173,7 @@ describe("several relays", () => {
     const first = await stage.relay({ data: stage.place.at("first") })
     const second = await stage.relay({ data: stage.place.at("second") })
     const laptop = stage.home("laptop")
-    await stage.init(laptop, first.address, "Laptop")
+    await settle(laptop, first, "Laptop")
     await stage.push(laptop, "yesterday")
     expectCode(await stage.run(laptop, ["relays", "add", second.address]), 0)
     await second.child.stop("SIGTERM")

@@ -8,6 +8,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { compileCache } from "../process/command.ts"
 import { Stage } from "../process/Stage.ts"
 import { root } from "../tidy/tree.ts"
 import { fences, nameOf, programOf } from "./fences.ts"
@@ -76,7 +77,7 @@ describe("the fences of the pages", () => {
     fs.mkdirSync(cwd, { recursive: true })
     const { stdout } = await exec(process.execPath, ["--conditions=@sotto/source", path.join(folder, nameOf(fence))], {
       cwd,
-      env: { ...process.env, SOTTO_RELAY: relay, SOTTO_HOME: path.join(cwd, "home") },
+      env: { ...process.env, NODE_COMPILE_CACHE: compileCache, SOTTO_RELAY: relay, SOTTO_HOME: path.join(cwd, "home") },
       timeout: 30_000
     })
     if (fence.prints.length > 0) assert.deepStrictEqual(stdout.trimEnd().split("\n"), [...fence.prints])

@@ -5,15 +5,14 @@
  *
  * 1. They come page by page, each under the journal's permit, so that a commit falls before or after a page and is never
  *    missed; what is there stays when whoever asked goes away.
- * 2. A commit whose outcome is not known, and a new epoch with its new short ids, drop them.
+ * 2. A commit whose outcome is not known drops them. A new epoch does not: short ids keep the key of the space's first one.
  * 3. While the store has a snapshot (`IdSnapshot`), each commit that changes a set has a row that says how: snapshot and
  *    rows are always what a scan would find. One that cannot be used leaves the store before a commit goes without its row.
  */
-import type { EnvelopeId } from "@sotto/schema/Id"
+import { type EnvelopeId, Epoch } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import type { KeystoreFailed } from "../Keystore.ts"
 import * as ReconcileSet from "../reconcile/ReconcileSet.ts"
-import { currentEpoch } from "../space/SpaceState.ts"
 import type { StoreFailed, Write } from "../Store.ts"
 import * as IdSnapshot from "./IdSnapshot.ts"
 import type { Journal } from "./Journal.ts"
@@ -29,8 +28,8 @@ type Source =
   | { readonly _tag: "Scan"; after: EnvelopeId | undefined }
 
 type Course =
-  | { readonly _tag: "Coming"; readonly keyEpoch: number; readonly source: Source; readonly sets: Sets | undefined }
-  | { readonly _tag: "Whole"; readonly keyEpoch: number; readonly sets: Sets }
+  | { readonly _tag: "Coming"; readonly source: Source; readonly sets: Sets | undefined }
+  | { readonly _tag: "Whole"; readonly sets: Sets }
 
 /** What a step of a change of the journal is: rows to make durable, and what follows once they are. */
 interface Step<A> {
@@ -45,6 +44,11 @@ const step = <A>(value: A, writes: ReadonlyArray<Write> = [], committed: () => v
   committed
 })
 
+/**
+ * Whose key short ids are made with, for the life of a space. All of these keys come from one secret that a removed member
+ * knows as well, so that a later one would keep nothing from anybody, and would change each short id here and at the relays.
+ */
+const KEY_EPOCH = Epoch.make(1)
 /** Fewer ids than these are not worth a snapshot: they are read in less than a tenth of a second. */
 const SAVED_IDS_MIN = 8192
 /** A snapshot is written anew when one part of so many has changed. */
@@ -119,34 +123,29 @@ export class IdSet {
   /** Reads on; answers the sets once they are whole. To be called under the journal's permit. */
   grow(journal: Pick<Journal, "books" | "store">): Effect.Effect<Step<Sets | undefined>, StoreFailed> {
     return Effect.suspend(() => {
-      const { state } = journal.books()
-      const { epoch } = currentEpoch(state)
       const course = this.#course
-      if (course?.keyEpoch !== epoch) {
-        return this.#begin(journal, { key: state.keys.shortIdKey(epoch), keyEpoch: epoch })
-      }
+      if (course === undefined) return this.#begin(journal)
       if (course._tag === "Whole") return Effect.succeed(step<Sets | undefined>(course.sets))
       return course.source._tag === "Scan" ? this.#scan(journal, course.source) : this.#open(journal, course.source)
     })
   }
 
   /** The sets, when they are whole and their snapshot is to be written, or what an older one left is to be deleted. */
-  #toBeSaved({ books }: Pick<Journal, "books">): Sets | undefined {
+  #toBeSaved(): Sets | undefined {
     const course = this.#course
-    if (course?._tag !== "Whole" || course.keyEpoch !== currentEpoch(books().state).epoch) return undefined
+    if (course?._tag !== "Whole") return undefined
     return this.#isDue(course.sets) || (this.#saved.base !== undefined && !this.#isTidy) ? course.sets : undefined
   }
 
   /** Whether `save` has anything to do. */
-  isToBeSaved(journal: Pick<Journal, "books">): boolean {
-    return this.#toBeSaved(journal) !== undefined
+  isToBeSaved(): boolean {
+    return this.#toBeSaved() !== undefined
   }
 
   /** Goes a step on in writing a snapshot, when one is due. To be called under the journal's permit. */
-  save(journal: Pick<Journal, "books" | "store">): Effect.Effect<Step<void>, StoreFailed> {
+  save({ store }: Pick<Journal, "store">): Effect.Effect<Step<void>, StoreFailed> {
     return Effect.suspend(() => {
-      const { store } = journal
-      const sets = this.#toBeSaved(journal)
+      const sets = this.#toBeSaved()
       if (sets === undefined) return Effect.succeed(step(undefined))
       if (!this.#isDue(sets)) return this.#tidy(store)
       const pages = this.#pages
@@ -191,24 +190,21 @@ export class IdSet {
     this.#saved = { ...this.#saved, base: undefined }
   }
 
-  #begin(
-    { store }: Pick<Journal, "store">,
-    options: Pick<ReconcileSet.Options, "key" | "keyEpoch">
-  ): Effect.Effect<Step<Sets | undefined>, StoreFailed> {
-    const { keyEpoch } = options
+  #begin({ books, store }: Pick<Journal, "books" | "store">): Effect.Effect<Step<Sets | undefined>, StoreFailed> {
+    const options = { key: books().state.keys.shortIdKey(KEY_EPOCH), keyEpoch: KEY_EPOCH }
     const { base } = this.#saved
     this.#pages = undefined
     const scan = (): void => {
       const sets = { kept: ReconcileSet.make(options), refused: ReconcileSet.make(options) }
       this.#forgetSaved()
-      this.#course = { _tag: "Coming", keyEpoch, source: { _tag: "Scan", after: undefined }, sets }
+      this.#course = { _tag: "Coming", source: { _tag: "Scan", after: undefined }, sets }
     }
     if (base === undefined) return Effect.succeed(step(undefined, [], scan))
     return Effect.map(IdSnapshot.begin(store, base, options), (opening) =>
       opening === undefined
         ? step(undefined, [IdSnapshot.discard], scan)
         : step(undefined, [], () => {
-          this.#course = { _tag: "Coming", keyEpoch, source: { _tag: "Snapshot", opening }, sets: undefined }
+          this.#course = { _tag: "Coming", source: { _tag: "Snapshot", opening }, sets: undefined }
         }))
   }
 
@@ -227,7 +223,7 @@ export class IdSet {
       }
       if (went === "more" || sets === undefined) return step(undefined)
       return step<Sets | undefined>(sets, [], () => {
-        this.#course = { _tag: "Whole", keyEpoch: sets.kept.keyEpoch, sets }
+        this.#course = { _tag: "Whole", sets }
         this.#pages = IdSnapshot.pagesOf(opening)
         this.#changed = opening.changed
       })
@@ -246,7 +242,7 @@ export class IdSet {
       for (const { key, row } of rows) IdSnapshot.apply(sets, { id: key, set: setOf(row) })
       source.after = rows.at(-1)?.key ?? after
       if (rows.length === PAGE_ROWS) return step(undefined)
-      this.#course = { _tag: "Whole", keyEpoch: sets.kept.keyEpoch, sets }
+      this.#course = { _tag: "Whole", sets }
       return step<Sets | undefined>(sets)
     })
   }
@@ -271,7 +267,7 @@ export const current = (journal: Books): Effect.Effect<Sets, StoreFailed | Keyst
 /** Writes a snapshot of the sets, when they are here and it is time for one: for a moment when nothing else is to be done. */
 export const save = (journal: Books): Effect.Effect<void, StoreFailed | KeystoreFailed> =>
   Effect.suspend(() =>
-    journal.ids.isToBeSaved(journal)
+    journal.ids.isToBeSaved()
       ? journal.update((books) => Effect.map(journal.ids.save(journal), (step) => ({ books, ...step }))).pipe(
         Effect.andThen(Effect.yieldNow),
         Effect.andThen(save(journal))

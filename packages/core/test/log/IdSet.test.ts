@@ -2,14 +2,17 @@ import { assert, describe, it } from "@effect/vitest"
 import { Ordinal } from "@sotto/core/log/Cursor"
 import type { KnownRow } from "@sotto/core/log/Ledger"
 import * as ReconcileSet from "@sotto/core/reconcile/ReconcileSet"
-import { currentEpoch } from "@sotto/core/space/SpaceState"
+import * as Membership from "@sotto/core/space/Membership"
+import * as Rekey from "@sotto/core/space/Rekey"
+import * as SpaceState from "@sotto/core/space/SpaceState"
 import type { Write } from "@sotto/core/Store"
-import { EnvelopeId } from "@sotto/schema/Id"
+import { EnvelopeId, Epoch } from "@sotto/schema/Id"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fc from "fast-check"
 import * as IdBench from "../kit/idBench.ts"
+import { expectSuccess, NOW } from "../kit/seededSpace.ts"
 import { flipped } from "../kit/verifyScene.ts"
 import type { Fault } from "../kit/World.ts"
 import { idsFrom, setOf, stateOf } from "../reconcile/kit.ts"
@@ -26,6 +29,9 @@ const ROWS: ReadonlyArray<KnownRow | null> = [
 const [ACCEPTED = null] = ROWS
 const said = (from: number, count: number, row: KnownRow | null = ACCEPTED): ReadonlyArray<IdBench.Said> =>
   Array.from({ length: count }, (_, i) => [idAt(from + i), row])
+
+/** Whose key short ids have. */
+const FIRST = Epoch.make(1)
 
 /** Tables of the snapshot: its state, its parts, the changes after it. */
 const STATE = 18
@@ -45,11 +51,10 @@ const checkIds = Effect.fnUntraced(function*(bench: IdBench.IdBench, place: stri
 /** What a scan finds is there, and everything beside the ids fits them. */
 const check = Effect.fnUntraced(function*(bench: IdBench.IdBench, place: string) {
   const sets = yield* checkIds(bench, place)
-  const { state } = bench.journal().books()
-  const { epoch } = currentEpoch(state)
+  const { keys } = bench.journal().books().state
   for (const set of [sets.kept, sets.refused]) {
     // A set that was larger keeps the cells that it had then.
-    const options = { key: state.keys.shortIdKey(epoch), keyEpoch: epoch, expected: 4 << set.sketch.scale }
+    const options = { key: keys.shortIdKey(FIRST), keyEpoch: FIRST, expected: 4 << set.sketch.scale }
     assert.deepStrictEqual(stateOf(set), stateOf(setOf(ReconcileSet.ids(set), options)), place)
   }
 })
@@ -232,6 +237,33 @@ describe("the sets of ids of a device", () => {
           yield* bench.rows.commit(damages)
         }
       }
+    }))
+
+  it.effect("stay what they are in a new epoch, in this process and in a later one", () =>
+    Effect.gen(function*() {
+      const bench = yield* IdBench.make("epoch")
+      yield* bench.say(said(0, 2000))
+      const sets = yield* bench.current
+      yield* bench.save
+      const { crypto, identity, state } = bench.space
+      const signer = Membership.deviceSigner(crypto, identity)
+      const prepared = Rekey.prepare({ crypto, state, signer, removed: [], cutoffs: [], nowMillis: NOW })
+      if (prepared === undefined) return yield* Effect.die("the space has no key")
+      const { op, secret } = prepared
+      const next = SpaceState.withEpoch(crypto, expectSuccess(SpaceState.applyOp(crypto, state, op)), secret)
+      if (next === undefined) return yield* Effect.die("the epoch is not committed to")
+      assert.strictEqual(SpaceState.currentEpoch(next).epoch, 2)
+      yield* bench.setState(next)
+      const [scans, commits] = [bench.scans(), bench.commits()]
+      assert.strictEqual(yield* bench.current, sets)
+      yield* bench.save
+      assert.strictEqual(bench.commits(), commits)
+      yield* bench.say(said(2000, 3))
+      yield* check(bench, "the same process")
+      yield* bench.reopen
+      assert.strictEqual(SpaceState.currentEpoch(bench.journal().books().state).epoch, 2)
+      yield* check(bench, "a later one")
+      assert.strictEqual(bench.scans(), scans)
     }))
 
   it.effect("leave nothing behind of older snapshots", () =>

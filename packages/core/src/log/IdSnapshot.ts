@@ -3,17 +3,15 @@
  * through everything that is known. `Ledger.idState` says which parts belong to it and how far it goes; changes after it
  * are kept with the commits that made them (`Ledger.idChange`), and taken in again.
  *
- * 1. Pages are written before the state that needs them; a crash in between leaves the snapshot that was there. Of a page
- *    that was written anew, the older state goes on using the rows that it knows: rows are only added.
- * 2. Whatever does not fit, pages to the state or a part to its checksum, is refused as a whole.
- * 3. A generation is the pages of one index. An index that was made anew begins another one.
+ * 1. What `SetParts` says of one set holds for both together: they are saved, opened and refused as one.
+ * 2. A generation is the pages of two indexes. An index that was made anew begins another one.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import { EnvelopeId } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type * as IdIndex from "../reconcile/IdIndex.ts"
 import * as ReconcileSet from "../reconcile/ReconcileSet.ts"
+import * as SetParts from "../reconcile/SetParts.ts"
 import * as Snapshot from "../reconcile/Snapshot.ts"
 import type { Store, StoreFailed, Write } from "../Store.ts"
 import * as Ledger from "./Ledger.ts"
@@ -110,39 +108,12 @@ export interface Opening {
   changed: number
 }
 
-/** Parts and rows of changes that are read in one step: a few milliseconds of work. */
-const STEP_PAGES = 8
+/** Rows of changes that are read in one step: a few milliseconds of work. */
 const STEP_CHANGES = 16
 
-const stateOf = Effect.fnUntraced(function*(store: StoreService, set: Ledger.IdSetName, base: Ledger.IdStateRow) {
-  const parts: Array<Uint8Array> = []
-  for (let number = 0; number < base[set]; number++) {
-    const key: Ledger.IdPartKey = { generation: base.generation, set, part: "state", number }
-    const part = yield* orNone(Ledger.idPart.get(store, key))
-    if (part === undefined) return undefined
-    parts.push(part)
-  }
-  const state = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    state.set(part, at)
-    at += part.length
-  }
-  return state
-})
-
-const beginSet = Effect.fnUntraced(function*(
-  store: StoreService,
-  set: Ledger.IdSetName,
-  base: Ledger.IdStateRow,
-  options: Options
-) {
-  const state = yield* stateOf(store, set, base)
-  const begun = state === undefined ? undefined : Snapshot.begin(state, options)
-  return begun !== undefined && Result.isSuccess(begun) && begun.success.position === base.through
-    ? begun.success
-    : undefined
-})
+const readerOf =
+  (store: StoreService, generation: number, set: Ledger.IdSetName): SetParts.Read<StoreFailed> => (part, number) =>
+    orNone(Ledger.idPart.get(store, { generation, set, part, number }))
 
 /** Begins to open the store's snapshot; undefined when it cannot be used. */
 export const begin = Effect.fn("IdSnapshot.begin")(function*(
@@ -150,8 +121,14 @@ export const begin = Effect.fn("IdSnapshot.begin")(function*(
   base: Ledger.IdStateRow,
   options: Options
 ): Effect.fn.Return<Opening | undefined, StoreFailed> {
-  const kept = yield* beginSet(store, "kept", base, options)
-  const refused = yield* beginSet(store, "refused", base, options)
+  const beginSet = (set: Ledger.IdSetName) =>
+    SetParts.begin(
+      readerOf(store, base.generation, set),
+      { pieces: base[set], position: base.through },
+      options
+    )
+  const kept = yield* beginSet("kept")
+  const refused = yield* beginSet("refused")
   return kept === undefined || refused === undefined
     ? undefined
     : { base, parts: { kept, refused }, sets: undefined, change: base.through, changed: 0 }
@@ -169,19 +146,14 @@ const takePages = Effect.fnUntraced(function*(
   opening: Opening
 ): Effect.fn.Return<Step, StoreFailed> {
   const { base: { generation }, parts } = opening
-  const set = NAMES.find((name) => parts[name].next < parts[name].pages)
+  const set = NAMES.find((name) => SetParts.isWaiting(parts[name]))
   if (set === undefined) {
     const [kept, refused] = [Snapshot.finish(parts.kept), Snapshot.finish(parts.refused)]
     if (Result.isFailure(kept) || Result.isFailure(refused)) return "refused"
     opening.sets = { kept: kept.success, refused: refused.success }
     return "more"
   }
-  const part = parts[set]
-  for (const end = Math.min(part.pages, part.next + STEP_PAGES); part.next < end;) {
-    const page = yield* orNone(Ledger.idPart.get(store, { generation, set, part: "page", number: part.next }))
-    if (page === undefined || Snapshot.take(part, page) !== undefined) return "refused"
-  }
-  return "more"
+  return (yield* SetParts.takePages(readerOf(store, generation, set), parts[set])) ? "more" : "refused"
 })
 
 const takeChanges = Effect.fnUntraced(function*(
@@ -203,53 +175,50 @@ const takeChanges = Effect.fnUntraced(function*(
 
 // -- writing -----------------------------------------------------------------------------------------------------------
 
-/** The pages that a generation has: of which indexes, and how many full ones. */
+/** The pages that a generation has. */
 export interface Pages {
   readonly generation: number
-  readonly of: Readonly<Record<Ledger.IdSetName, { readonly index: IdIndex.IdIndex; readonly full: number }>>
+  readonly of: Readonly<Record<Ledger.IdSetName, SetParts.Pages>>
 }
-
-const fullOf = ({ index }: ReconcileSet.ReconcileSet): number => Math.floor(index.rows / Snapshot.PAGE_ROWS)
 
 /** The pages of a snapshot that was just opened. */
-export const pagesOf = ({ base, parts }: Opening): Pages => {
-  const of = ({ rows, set: { index } }: Snapshot.Opening) => ({ index, full: Math.floor(rows / Snapshot.PAGE_ROWS) })
-  return { generation: base.generation, of: { kept: of(parts.kept), refused: of(parts.refused) } }
-}
+export const pagesOf = ({ base, parts }: Opening): Pages => ({
+  generation: base.generation,
+  of: { kept: SetParts.pagesOf(parts.kept), refused: SetParts.pagesOf(parts.refused) }
+})
 
 /** Whether the pages are those of these sets, as far as they go. */
-export const areOf = ({ of }: Pages, sets: Sets): boolean => NAMES.every((name) => of[name].index === sets[name].index)
+export const areOf = ({ of }: Pages, sets: Sets): boolean => NAMES.every((name) => SetParts.areOf(of[name], sets[name]))
 
 /** A generation of which nothing is written yet: none of the store's. */
 export const newPages = (store: StoreService, { kept, refused }: Sets): Effect.Effect<Pages, StoreFailed> =>
   Effect.map(Ledger.idPart.look(store, { limit: 1, reverse: true }), ([last]) => ({
     generation: last === undefined ? 1 : Ledger.generationAt(last.at) + 1,
-    of: { kept: { index: kept.index, full: 0 }, refused: { index: refused.index, full: 0 } }
+    of: { kept: SetParts.noPages(kept), refused: SetParts.noPages(refused) }
   }))
+
+const writesOf = (
+  generation: number,
+  set: Ledger.IdSetName,
+  parts: ReadonlyArray<SetParts.Part>
+): ReadonlyArray<Write> =>
+  parts.map(({ bytes, number, part }) => Ledger.idPart.put({ generation, set, part, number }, bytes))
 
 /** Rows that make the next pages durable, and the pages then; undefined when all full ones are. */
 export const nextPages = (
-  pages: Pages,
+  { generation, of }: Pages,
   sets: Sets
 ): { readonly pages: Pages; readonly writes: ReadonlyArray<Write> } | undefined => {
-  const set = NAMES.find((name) => pages.of[name].full < fullOf(sets[name]))
-  if (set === undefined) return undefined
-  const { full, index } = pages.of[set]
-  const end = Math.min(fullOf(sets[set]), full + STEP_PAGES)
-  const writes: Array<Write> = []
-  for (let number = full; number < end; number++) writes.push(pageWrite(pages.generation, set, sets[set], number))
-  return { pages: { ...pages, of: { ...pages.of, [set]: { index, full: end } } }, writes }
+  for (const set of NAMES) {
+    const next = SetParts.nextPages(of[set], sets[set])
+    if (next === undefined) continue
+    return {
+      pages: { generation, of: { ...of, [set]: next.pages } },
+      writes: writesOf(generation, set, next.parts)
+    }
+  }
+  return undefined
 }
-
-const pageWrite = (
-  generation: number,
-  set: Ledger.IdSetName,
-  ids: ReconcileSet.ReconcileSet,
-  number: number
-): Write => Ledger.idPart.put({ generation, set, part: "page", number }, Snapshot.page(ids, number))
-
-/** Bytes of one part of a state. */
-const STATE_PART_BYTES = 256 * 1024
 
 /** Rows that make a snapshot of the sets as they are after a change, once all full pages are durable. */
 export const stateWrites = (
@@ -257,20 +226,17 @@ export const stateWrites = (
   sets: Sets,
   through: number
 ): { readonly base: Ledger.IdStateRow; readonly writes: ReadonlyArray<Write> } => {
-  const writes: Array<Write> = []
-  const write = (set: Ledger.IdSetName): number => {
-    const ids = sets[set]
-    if (fullOf(ids) < Snapshot.pagesOf(ids)) writes.push(pageWrite(generation, set, ids, fullOf(ids)))
-    const state = Snapshot.state(ids, through)
-    const parts = Math.ceil(state.length / STATE_PART_BYTES)
-    for (let number = 0; number < parts; number++) {
-      const part = state.subarray(number * STATE_PART_BYTES, (number + 1) * STATE_PART_BYTES)
-      writes.push(Ledger.idPart.put({ generation, set, part: "state", number }, part))
-    }
-    return parts
+  const kept = SetParts.stateParts(sets.kept, through)
+  const refused = SetParts.stateParts(sets.refused, through)
+  const base = { generation, through, ids: countOf(sets), kept: kept.pieces, refused: refused.pieces }
+  return {
+    base,
+    writes: [
+      ...writesOf(generation, "kept", kept.parts),
+      ...writesOf(generation, "refused", refused.parts),
+      Ledger.idState.put("", base)
+    ]
   }
-  const base = { generation, through, ids: countOf(sets), kept: write("kept"), refused: write("refused") }
-  return { base, writes: [...writes, Ledger.idState.put("", base)] }
 }
 
 /** The row that takes a snapshot back. What it leaves behind goes with the next one's. */
@@ -287,6 +253,6 @@ export const leftOver = Effect.fn("IdSnapshot.leftOver")(function*(
   const changes = yield* Ledger.idChange.look(store, { limit: STEP_LEFT })
   const old = changes.filter(({ at }) => Ledger.changeAt(at) <= through)
   if (old.length > 0) return old.map(({ at }) => ({ key: at }))
-  const parts = yield* Ledger.idPart.look(store, { limit: STEP_PAGES })
+  const parts = yield* Ledger.idPart.look(store, { limit: SetParts.STEP_PARTS })
   return parts.filter(({ at }) => Ledger.generationAt(at) < generation).map(({ at }) => ({ key: at }))
 })

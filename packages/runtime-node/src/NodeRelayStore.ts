@@ -23,6 +23,7 @@ import type * as Scope from "effect/Scope"
 import type { DatabaseSync } from "node:sqlite"
 import { APPLICATION_ID, MIGRATIONS } from "./migrations/relay.ts"
 import * as NodeSqlite from "./NodeSqlite.ts"
+import * as AsideTable from "./relayStore/AsideTable.ts"
 import * as CopyTable from "./relayStore/CopyTable.ts"
 import * as EnvelopeTable from "./relayStore/EnvelopeTable.ts"
 import * as GroupCommit from "./relayStore/GroupCommit.ts"
@@ -75,9 +76,11 @@ export const make = Effect.fn("NodeRelayStore.make")(function*(
   })
   const envelopes = new EnvelopeTable.EnvelopeTable(database, crypto, { routes, ids })
   const tags = TagTable.make(database)
+  const aside = new AsideTable.AsideTable(database)
   const sweep = new Sweep.Sweep(database, group, { routes, envelopes, tags })
   return RelayStore.of({
     ...makeReads(routes, envelopes),
+    aside: makeAside(group, routes, aside),
     ...makeWrites(group, routes, envelopes, tags),
     sweep: sweep.run,
     copy: makeCopy(group, routes, CopyTable.whenAsked(database, crypto, { routes, ids })),
@@ -86,12 +89,9 @@ export const make = Effect.fn("NodeRelayStore.make")(function*(
   })
 })
 
-const makeReads = (
-  routes: RouteTable.RouteTable,
-  envelopes: EnvelopeTable.EnvelopeTable
-): Pick<Service, "route" | "read" | "readAt" | "ids"> => {
-  /** A read of a route that must be there. */
-  const readFrom = <A>(operation: string, id: RouteId, read: (route: RouteTable.Route) => A) =>
+/** A read of a route that must be there. */
+const readerOf =
+  (routes: RouteTable.RouteTable) => <A>(operation: string, id: RouteId, read: (route: RouteTable.Route) => A) =>
     Effect.flatMap(
       Effect.mapError(
         NodeSqlite.attempt(operation, () => {
@@ -103,11 +103,48 @@ const makeReads = (
       (answer): Effect.Effect<A, UnknownRoute> =>
         answer === undefined ? Effect.fail(new UnknownRoute()) : Effect.succeed(answer.found)
     )
+
+/** A write to a route that must be there. */
+const writerOf = (group: GroupCommit.GroupCommit, routes: RouteTable.RouteTable) =>
+<A, E = never>(
+  operation: string,
+  id: RouteId,
+  weightBytes: number,
+  write: (route: RouteTable.Route) => Result.Result<() => A, E>
+) =>
+  group.submit(operation, weightBytes, (): Result.Result<() => A, E | UnknownRoute> => {
+    const route = routes.find(id)
+    return route === undefined ? Result.fail(new UnknownRoute()) : write(route)
+  })
+
+const makeReads = (
+  routes: RouteTable.RouteTable,
+  envelopes: EnvelopeTable.EnvelopeTable
+): Pick<Service, "route" | "read" | "readAt" | "ids" | "places"> => {
+  const readFrom = readerOf(routes)
   return {
     route: (id) => readFrom("route", id, RouteTable.stateOf),
     read: (page) => readFrom("read", page.route, (route) => envelopes.read(route, page)),
     readAt: (page) => readFrom("readAt", page.route, (route) => envelopes.readAt(route, page)),
-    ids: (page) => readFrom("ids", page.route, (route) => envelopes.ids(route, page))
+    ids: (page) => readFrom("ids", page.route, (route) => envelopes.ids(route, page)),
+    places: (asked) => readFrom("places", asked.route, (route) => envelopes.places(route, asked))
+  }
+}
+
+const makeAside = (
+  group: GroupCommit.GroupCommit,
+  routes: RouteTable.RouteTable,
+  table: AsideTable.AsideTable
+): Service["aside"] => {
+  const [readFrom, writeTo] = [readerOf(routes), writerOf(group, routes)]
+  return {
+    get: ({ key, route: id }) => readFrom("aside", id, (route) => table.get(route, key)),
+    keys: ({ after, limit, route: id }) => readFrom("aside", id, (route) => table.keys(route, after, limit)),
+    write: ({ route: id, writes }) =>
+      writeTo("aside", id, AsideTable.weightOf(writes), (route) => {
+        table.write(route, writes)
+        return Result.succeed(() => undefined)
+      })
   }
 }
 
@@ -117,17 +154,7 @@ const makeWrites = (
   envelopes: EnvelopeTable.EnvelopeTable,
   tags: TagTable.TagTable
 ): Pick<Service, "open" | "append" | "setEpoch" | "ack" | "prune"> => {
-  /** A write to a route that must be there. */
-  const writeTo = <A, E = never>(
-    operation: string,
-    id: RouteId,
-    weightBytes: number,
-    write: (route: RouteTable.Route) => Result.Result<() => A, E>
-  ) =>
-    group.submit(operation, weightBytes, (): Result.Result<() => A, E | UnknownRoute> => {
-      const route = routes.find(id)
-      return route === undefined ? Result.fail(new UnknownRoute()) : write(route)
-    })
+  const writeTo = writerOf(group, routes)
   return {
     open: (opened) =>
       group.submit("open", 0, () => {
@@ -171,15 +198,7 @@ const makeCopy = (
 ): RelayCopy => {
   const attempt = <A>(operation: string, read: () => A) =>
     Effect.mapError(NodeSqlite.attempt(operation, read), GroupCommit.failed)
-  const readFrom = <A>(operation: string, id: RouteId, read: (route: RouteTable.Route) => A) =>
-    Effect.flatMap(
-      attempt(operation, () => {
-        const route = routes.find(id)
-        return route === undefined ? undefined : { found: read(route) }
-      }),
-      (answer): Effect.Effect<A, UnknownRoute> =>
-        answer === undefined ? Effect.fail(new UnknownRoute()) : Effect.succeed(answer.found)
-    )
+  const readFrom = readerOf(routes)
   return {
     routes: ({ after, limit }) => attempt("routes", () => routes.after(after, limit)),
     sums: ({ ranges, route: id }) => readFrom("sums", id, (route) => ranges.map((range) => table().sum(route, range))),

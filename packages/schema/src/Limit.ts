@@ -166,6 +166,8 @@ export const Limit = {
   reconcileEveryMillis: 21_600_000,
   /** Memory of a relay for the sets of ids that it compares, over all routes. */
   reconcileSetBytesMax: 256 * 1024 * 1024,
+  /** From so many ids on, a relay saves such a set, to open it again after a start. */
+  reconcileSavedIdsMin: 8192,
   // Passwords
   /** Argon2id memory, least. */
   passwordMemoryKibMin: 19 * 1024,

@@ -29,8 +29,9 @@ import * as Responder from "../reconcile/Responder.ts"
 import { type Engine, withStore } from "./Engine.ts"
 import type { LogState } from "./HeadSigner.ts"
 import { advance, type Conversation, converse, type Handle, headFor, mayRead, offer, refused } from "./Hub.ts"
+import * as PlacedSet from "./PlacedSet.ts"
 import type { Page, RelayStoreFailed } from "./RelayStore.ts"
-import * as Replicas from "./Replicas.ts"
+import type * as Replicas from "./Replicas.ts"
 
 type Asked = Omit<Extract<ClientFrame, { readonly _tag: "Reconcile" }>, "_tag">
 
@@ -147,7 +148,7 @@ const answer = (served: Served, replica: Replicas.Replica, log: LogState): Pages
     engine.metrics.reconciled("wanted")
     return listedThrough !== undefined && Bytes.equals(asked.message, WANT_ALL)
       ? through(served, listedThrough)
-      : at(served, Replicas.positionsOf(replica, send))
+      : at(served, PlacedSet.positionsOf(replica, send))
   }
   if (agreed) engine.metrics.reconciled("same")
   engine.metrics.reconcileBytes(message.length)

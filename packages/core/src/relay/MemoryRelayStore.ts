@@ -18,10 +18,12 @@ import * as MemoryRelayCopy from "./MemoryRelayCopy.ts"
 import type { RelayCopy } from "./RelayCopy.ts"
 import {
   type Appended,
+  type CountedRange,
   type IdPage,
   type Incoming,
   type Page,
   type PastEpoch,
+  type Places,
   RelayStore,
   type RouteState,
   type Stored,
@@ -49,6 +51,7 @@ export interface Route {
   /** Every id that is known, in the order of arrival, with the row or without it. */
   readonly knownByIdHex: Map<string, { readonly position: Position; readonly appendedMillis: number }>
   readonly tagByHex: Map<string, Tag>
+  readonly asideByHex: Map<string, Uint8Array>
   /** No row expires before this. */
   nextExpiryMillis: number
 }
@@ -166,8 +169,47 @@ const idsOf = (route: Route, { after, lanes, limit }: Parameters<Service["ids"]>
     ids.push({ position, id: EnvelopeId.make(fromHex(idHex)) })
   }
   const { chain, lowest, position } = route.state
-  return { ids, more, position, chain: chain.slice(), lowest, removed: position - route.rowByPosition.size }
+  return { ids, more, position, chain: chain.slice(), lowest, removed: removedOf(route) }
 }
+
+const removedOf = ({ rowByPosition, state: { position } }: Route): number => position - rowByPosition.size
+
+const placesOf = (route: Route, { lanes, ranges }: Parameters<Service["places"]>[0]): Places => {
+  const within = ({ from, to }: CountedRange): ReadonlyArray<Position> => {
+    const found: Array<Position> = []
+    for (const { position } of rowsAfter(route, from - 1, lanes)) {
+      if (position > to) break
+      found.push(position)
+    }
+    return found
+  }
+  const places = ranges.map((range) => {
+    const found = within(range)
+    return found.length === range.count ? undefined : found
+  })
+  return { places, removed: removedOf(route) }
+}
+
+const asideOf = (
+  withRoute: <A>(id: RouteId, use: (route: Route) => Effect.Effect<A>) => Effect.Effect<A, UnknownRoute>
+) => ({
+  get: ({ key, route }) =>
+    withRoute(route, ({ asideByHex }) => Effect.succeed(asideByHex.get(Bytes.toHex(key))?.slice())),
+  keys: ({ after, limit, route }) =>
+    withRoute(route, ({ asideByHex }) => {
+      const from = after === undefined ? "" : Bytes.toHex(after)
+      const hexes = Array.from(asideByHex.keys()).filter((hex) => after === undefined || hex > from).sort()
+      return Effect.succeed(hexes.slice(0, limit).map(fromHex))
+    }),
+  write: ({ route, writes }) =>
+    withRoute(route, ({ asideByHex }) =>
+      Effect.sync(() => {
+        for (const { key, value } of writes) {
+          if (value === undefined) asideByHex.delete(Bytes.toHex(key))
+          else asideByHex.set(Bytes.toHex(key), value.slice())
+        }
+      }))
+} satisfies Service["aside"])
 
 const acknowledge = (route: Route, tagHex: string, position: Position, nowMillis: number): Position => {
   const { tagByHex } = route
@@ -296,7 +338,8 @@ const open = ({ routeByHex }: Disk, { epoch, keys, quotaBytes, retention, route 
     nextExpiryMillis: NEVER,
     rowByPosition: new Map(),
     knownByIdHex: new Map(),
-    tagByHex: new Map()
+    tagByHex: new Map(),
+    asideByHex: new Map()
   }
   routeByHex.set(Bytes.toHex(route), opened)
   return opened
@@ -351,6 +394,8 @@ export const make = (
     readAt: ({ bytesMax, positions, route: id }) =>
       withRoute(id, (route) => Effect.succeed(pageOf(route, rowsAt(route, positions), positions.length, bytesMax))),
     ids: (page) => withRoute(page.route, (route) => Effect.succeed(idsOf(route, page))),
+    places: (asked) => withRoute(asked.route, (route) => Effect.succeed(placesOf(route, asked))),
+    aside: asideOf(withRoute),
     setEpoch: (change) => withRoute(change.route, (route) => changed(route, changeEpoch(route, change))),
     ack: ({ nowMillis, position, route: id, tag }) =>
       withRoute(id, (route) => changed(route, acknowledge(route, Bytes.toHex(tag), position, nowMillis))),

@@ -132,7 +132,13 @@ export const make: (
       signer: HeadSigner.make(crypto, identity),
       metrics,
       mailboxes: Mailbox.make(crypto, options.limits),
-      replicas: new Replicas({ store, clock, metrics, bytesMax: options.limits.reconcileSetBytesMax }),
+      replicas: new Replicas({
+        store,
+        clock,
+        metrics,
+        bytesMax: options.limits.reconcileSetBytesMax,
+        savedIdsMin: options.limits.reconcileSavedIdsMin
+      }),
       origin: Bytes.toHex(yield* Secret.randomBytes(16)),
       hubByRoute: new Map(),
       work: yield* Queue.unbounded<Hub.Hub>(),
@@ -142,6 +148,7 @@ export const make: (
     yield* Effect.addFinalizer(() => Effect.sync(() => door.sessions.forEach(Session.cut)))
     for (let i = 0; i < WORKERS; i++) yield* Effect.forkScoped(Subscription.worker(engine))
     yield* Effect.forkScoped(Sweeper.sweep(engine, [door.opens, door.connects, engine.replicas.pages]))
+    yield* Effect.forkScoped(engine.replicas.saver.run)
     yield* Effect.forkScoped(Sweeper.watch(engine, door))
     yield* Effect.forkScoped(Sweeper.listen(engine))
     yield* Effect.forkScoped(Sweeper.lookAround(engine))

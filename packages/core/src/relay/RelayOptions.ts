@@ -42,6 +42,7 @@ export const LIMITS = {
   sweepMillis: Limit.sweepMillis,
   goAwayMillis: Limit.goAwayMillis,
   reconcileSetBytesMax: Limit.reconcileSetBytesMax,
+  reconcileSavedIdsMin: Limit.reconcileSavedIdsMin,
   mailboxesMax: Limit.mailboxesMax,
   mailboxMessagesMax: Limit.mailboxMessagesMax,
   mailboxBytesMax: Limit.mailboxBytesMax,

@@ -11,7 +11,8 @@
  * 4. `lowest` never falls; `position` and `chain` never go back.
  * 5. `chain` starts at 32 zero bytes; each new envelope makes it SHA-256(`Proof.chainLink(chain, id)`).
  * 6. An interrupted `append` may or may not have happened, wholly; nothing of it is seen before it is durable.
- * 7. Of the positions up to `position`, each has its row or had it: those that had it are `removed`.
+ * 7. Of the positions up to `position`, each has its row or had it: those that had it are `removed`. None gets it back, so
+ *    as long as `removed` is the same, no row went.
  */
 import type { AckTag, EnvelopeId, Epoch, Lane, Position, RouteId, SigningKey } from "@sotto/schema/Id"
 import type { CapabilityKeys, Retention } from "@sotto/schema/Relay"
@@ -19,6 +20,7 @@ import type { QuotaExceeded, UnknownRoute } from "@sotto/schema/RelayError"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type { Write } from "../Store.ts"
 import type { RelayCopy } from "./RelayCopy.ts"
 
 /** Storage failed under the relay: it answers `Overloaded` to clients and says this in its own log. */
@@ -120,6 +122,19 @@ export interface IdPage extends Read {
   readonly removed: number
 }
 
+/** Rows from one position to another, both included, and how many of them there once were. */
+export interface CountedRange {
+  readonly from: Position
+  readonly to: Position
+  readonly count: number
+}
+
+/** Of each range that has fewer rows now, the positions of those that it has. */
+export interface Places {
+  readonly places: ReadonlyArray<ReadonlyArray<Position> | undefined>
+  readonly removed: number
+}
+
 export class RelayStore extends Context.Service<RelayStore, {
   /** Opens a route, or answers the one that is there (the caller compares). */
   readonly open: (route: {
@@ -158,6 +173,12 @@ export class RelayStore extends Context.Service<RelayStore, {
     readonly lanes: ReadonlyArray<Lane>
     readonly limit: number
   }) => Effect.Effect<IdPage, UnknownRoute | RelayStoreFailed>
+  /** What is left of rows that were there, in one moment. No lanes = all. */
+  readonly places: (asked: {
+    readonly route: RouteId
+    readonly lanes: ReadonlyArray<Lane>
+    readonly ranges: ReadonlyArray<CountedRange>
+  }) => Effect.Effect<Places, UnknownRoute | RelayStoreFailed>
   /**
    * Compare-and-set on the route's epoch (`before`) and `opHash` (`previousOpHash`); `false` when another one came
    * first. `force` sets it whatever is there. The epoch that ends is kept in `past` (those at or above the new epoch are
@@ -213,6 +234,24 @@ export class RelayStore extends Context.Service<RelayStore, {
   >
   /** What a standby reads and writes. */
   readonly copy: RelayCopy
+  /** Rows that the relay keeps of a route beside its log, and can do without: a standby does not copy them. */
+  readonly aside: {
+    readonly get: (row: {
+      readonly route: RouteId
+      readonly key: Uint8Array
+    }) => Effect.Effect<Uint8Array | undefined, UnknownRoute | RelayStoreFailed>
+    /** Keys after `after`, or the first ones, in the order of their bytes, at most `limit`. */
+    readonly keys: (page: {
+      readonly route: RouteId
+      readonly after: Uint8Array | undefined
+      readonly limit: number
+    }) => Effect.Effect<ReadonlyArray<Uint8Array>, UnknownRoute | RelayStoreFailed>
+    /** All or nothing, durable when it answers. Of two writes to one key, the later one counts. */
+    readonly write: (write: {
+      readonly route: RouteId
+      readonly writes: ReadonlyArray<Write>
+    }) => Effect.Effect<void, UnknownRoute | RelayStoreFailed>
+  }
   /** Named secrets of the relay itself (its key). A name is written once: the first value stays, `set` answers it. */
   readonly secret: {
     readonly get: (name: string) => Effect.Effect<Uint8Array | undefined, RelayStoreFailed>

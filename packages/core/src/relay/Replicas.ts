@@ -4,47 +4,32 @@
  *
  * 1. A set is read from storage when it is first asked for, and up to the end of the log whenever it is asked for. A
  *    request sees the set and the log of one moment: between the last page of ids and its answer nothing happens.
- * 2. A position never gets another id, so a set only grows; after a deletion it is read anew.
+ * 2. What was deleted meanwhile leaves it (`PlacedSet`), before anything else is taken in.
  * 3. Who asks for a set that is being read waits, and finds it read. One page is read at a time, over all routes, and
  *    others go on after each; a route that has read a million ids reads slowly from then on.
  * 4. All together take at most `bytesMax`: who was not used for the longest time goes first, and of one route nothing
  *    stays but what belongs to the two keys that were used last.
+ * 5. A large one of all lanes is saved (`SavedSets`), in writes between which others have theirs, and opened the next time.
  */
 import * as Bytes from "@sotto/schema/Bytes"
-import { type Lane, Position, type RouteId } from "@sotto/schema/Id"
+import { Position } from "@sotto/schema/Id"
 import { Overloaded, type UnknownRoute } from "@sotto/schema/RelayError"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import * as ReconcileSet from "../reconcile/ReconcileSet.ts"
 import type { LogState } from "./HeadSigner.ts"
+import * as PlacedSet from "./PlacedSet.ts"
 import * as RateLimit from "./RateLimit.ts"
 import type { RelayMetrics } from "./RelayMetrics.ts"
 import type { IdPage, RelayStore, RelayStoreFailed } from "./RelayStore.ts"
+import * as SavedSets from "./SavedSets.ts"
+import * as SetSaver from "./SetSaver.ts"
 
-/** Which ids. */
-export interface Selection {
-  readonly route: RouteId
-  /** Empty = all. */
-  readonly lanes: ReadonlyArray<Lane>
-  /** 16 bytes: the key of short ids, and its number. */
-  readonly key: Uint8Array
-  readonly keyEpoch: number
-}
-
-/** A set as far as it was read. */
-interface Read {
-  readonly set: ReconcileSet.ReconcileSet
-  /** The position of each id, in the order of insertion, which is theirs. */
-  readonly positions: Array<Position>
-  /** Everything up to here was looked at. */
-  through: Position
-  /** What the route had deleted by then. */
-  readonly removed: number
-}
+type Selection = SetSaver.Selection
 
 /** What a request gets. */
-export type Replica = Pick<Read, "set" | "positions">
+export type Replica = Pick<PlacedSet.PlacedSet, "set" | "positions">
 
 /** What a request is. */
 export interface Use<A> {
@@ -59,12 +44,11 @@ export interface Use<A> {
 type Failure = UnknownRoute | Overloaded | RelayStoreFailed
 
 /** The place of a set. */
-interface Slot {
+interface Slot extends SetSaver.Kept {
   readonly name: string
-  readonly routeHex: string
   readonly keyName: string
-  readonly lock: Semaphore.Semaphore
-  read: Read | undefined
+  /** Whether it is to be looked for in storage, or is being opened. */
+  opening: SavedSets.Opening | "asked" | undefined
   /** What it counts for. */
   bytes: number
   /** Requests that use it or wait for it. */
@@ -75,17 +59,17 @@ interface Slot {
 const PAGE_IDS = 500
 /** How fast one route's ids are read, beyond the first page of a set: a million at once, then 25,000 each second. */
 const PAGE_RATE = RateLimit.rate(50, 1000, 2000)
-/** How often a set is read anew or on for one request, because the route changed meanwhile, before that is refused. */
+/** Ranges in which is looked for what went, in one step: as much work. */
+const STEP_RANGES = 16
+/** How often a set is read on for one request, because the route changed meanwhile, before that is refused. */
 const AGAIN_MAX = 8
 const KEYS_MAX = 2
-/** Bytes for each position: an array of numbers, and room for it to grow. */
-const POSITION_BYTES = 12
 /** How long a client should wait when there is no room. */
 const RETRY_MILLIS = 2000
+const overloaded = Effect.suspend(() => Effect.fail(new Overloaded({ retryAfterMillis: RETRY_MILLIS })))
 
 /** Nothing is read yet; of all lanes, it is known how much there will be. */
-const begin = (selection: Selection, page: IdPage): Read => {
-  const { key, keyEpoch, lanes } = selection
+const begin = ({ key, keyEpoch, lanes }: Selection, page: IdPage): PlacedSet.PlacedSet => {
   const expected = lanes.length === 0 ? page.position - page.removed : 0
   return {
     set: ReconcileSet.make({ key, keyEpoch, expected }),
@@ -95,20 +79,8 @@ const begin = (selection: Selection, page: IdPage): Read => {
   }
 }
 
-const add = (read: Read, page: IdPage): void => {
-  for (const { id, position } of page.ids) {
-    // An id that was deleted, forgotten and stored again has one row, so each comes once.
-    ReconcileSet.insert(read.set, id)
-    read.positions.push(position)
-  }
-  read.through = page.more ? page.ids.at(-1)?.position ?? read.through : page.position
-}
-
-/** The positions of the ids that are in the set, ascending. */
-export const positionsOf = (
-  { positions, set }: Replica,
-  ids: ReadonlyArray<Uint8Array>
-): ReadonlyArray<Position> => ids.flatMap((id) => positions[ReconcileSet.rowOf(set, id)] ?? []).sort((a, b) => a - b)
+type Store = Pick<RelayStore["Service"], "ids" | "places" | "aside">
+type Metrics = Pick<RelayMetrics, "reconcileIds" | "reconcileSets"> & SetSaver.Metrics
 
 export class Replicas {
   /** Memory of all sets. */
@@ -118,49 +90,64 @@ export class Replicas {
   /** The least recently used first. */
   private readonly slotByName = new Map<string, Slot>()
   private readonly turn = Semaphore.makeUnsafe(1)
-  private readonly store: Pick<RelayStore["Service"], "ids">
+  /** Saves sets when it is time for that. */
+  readonly saver: SetSaver.SetSaver
+  private readonly store: Store
   private readonly clock: Clock.Clock
-  private readonly metrics: Pick<RelayMetrics, "reconcileIds" | "reconcileSets">
+  private readonly metrics: Metrics
   private readonly bytesMax: number
 
   constructor(options: {
-    readonly store: Pick<RelayStore["Service"], "ids">
+    readonly store: Store
     readonly clock: Clock.Clock
-    readonly metrics: Pick<RelayMetrics, "reconcileIds" | "reconcileSets">
+    readonly metrics: Metrics
     readonly bytesMax: number
+    /** From so many ids on a set is saved. */
+    readonly savedIdsMin: number
   }) {
     this.store = options.store
     this.clock = options.clock
     this.metrics = options.metrics
     this.bytesMax = options.bytesMax
+    this.saver = new SetSaver.SetSaver({ ...options, aside: options.store.aside })
   }
 
   /** Has a request answered from its set, as it is now; undefined when nobody waits for the answer any more. */
-  use<A>(
-    selection: Selection,
-    use: Use<A>
-  ): Effect.Effect<A | undefined, UnknownRoute | Overloaded | RelayStoreFailed> {
+  use<A>(selection: Selection, use: Use<A>): Effect.Effect<A | undefined, Failure> {
     return Effect.suspend(() => {
       const slot = this.slotOf(selection)
       slot.users++
       return Effect.ensuring(
-        slot.lock.withPermit(this.answer(selection, slot, use)),
+        slot.lock.withPermit(this.answer(slot, use)),
         Effect.sync(() => {
           slot.users--
-          if (slot.users === 0 && slot.read === undefined) this.drop(slot)
+          if (slot.users === 0 && slot.read === undefined && typeof slot.opening !== "object") this.drop(slot)
           this.trim()
         })
       )
     })
   }
 
-  private slotOf({ key, keyEpoch, lanes, route }: Selection): Slot {
+  private slotOf(selection: Selection): Slot {
+    const { key, keyEpoch, lanes, route } = selection
     const routeHex = Bytes.toHex(route)
     const keyName = `${keyEpoch} ${Bytes.toHex(key)}`
     const name = [routeHex, keyName, ...new Set(lanes.map(Bytes.toHex).sort())].join(" ")
     const before = this.slotByName.get(name)
-    const slot = before ??
-      { name, routeHex, keyName, lock: Semaphore.makeUnsafe(1), read: undefined, bytes: 0, users: 0 }
+    const slot = before ?? {
+      name,
+      routeHex,
+      keyName,
+      selection,
+      lock: Semaphore.makeUnsafe(1),
+      opening: lanes.length === 0 ? "asked" : undefined,
+      read: undefined,
+      saved: undefined,
+      changed: 0,
+      isErased: true,
+      bytes: 0,
+      users: 0
+    }
     this.slotByName.delete(name)
     this.slotByName.set(name, slot)
     if (before === undefined) this.dropOldKeys(routeHex)
@@ -175,6 +162,8 @@ export class Replicas {
 
   private forget(slot: Slot): void {
     slot.read = undefined
+    slot.opening = undefined
+    slot.saved = undefined
     this.measure(slot)
   }
 
@@ -185,10 +174,12 @@ export class Replicas {
 
   private measure(slot: Slot): void {
     const before = slot.bytes
-    const { read } = slot
-    slot.bytes = read === undefined
-      ? 0
-      : ReconcileSet.memoryBytes(read.set) + read.positions.length * POSITION_BYTES + slot.name.length
+    const { name, opening, read } = slot
+    slot.bytes = read !== undefined
+      ? PlacedSet.memoryBytes(read) + name.length
+      : typeof opening === "object"
+      ? SavedSets.memoryBytes(opening) + name.length
+      : 0
     this.bytes += slot.bytes - before
     if (slot.bytes !== before) this.metrics.reconcileSets(this.bytes)
   }
@@ -202,39 +193,98 @@ export class Replicas {
     return this.bytes <= this.bytesMax
   }
 
-  private answer<A>(selection: Selection, slot: Slot, use: Use<A>): Effect.Effect<A | undefined, Failure> {
+  /** Lets a set go for which there is no room; whether there is. */
+  private fits(slot: Slot): boolean {
+    this.measure(slot)
+    const isRoom = this.trim()
+    if (!isRoom) this.forget(slot)
+    return isRoom
+  }
+
+  private answer<A>(slot: Slot, use: Use<A>): Effect.Effect<A | undefined, Failure> {
     let times = 0
-    const again = (): Effect.Effect<A | undefined, Failure> =>
-      ++times > AGAIN_MAX ? Effect.fail(new Overloaded({ retryAfterMillis: RETRY_MILLIS })) : next
+    const again = (): Effect.Effect<A | undefined, Failure> => ++times > AGAIN_MAX ? overloaded : next
     const next: Effect.Effect<A | undefined, Failure> = Effect.suspend(() => {
       if (!use.isWanted()) return Effect.undefined
-      return Effect.flatMap(this.turn.withPermit(this.page(selection, slot)), (page) => {
-        if (slot.read !== undefined && slot.read.removed !== page.removed) {
+      if (slot.opening !== undefined) return Effect.andThen(this.open(slot, slot.opening), next)
+      return Effect.flatMap(this.turn.withPermit(this.page(slot)), (page) => {
+        const read = slot.read ??= begin(slot.selection, page)
+        if (read.removed !== page.removed) {
+          return Effect.andThen(this.settle(slot, read, page.removed), Effect.suspend(again))
+        }
+        PlacedSet.add(read, page)
+        slot.changed += page.ids.length
+        this.metrics.reconcileIds(page.ids.length)
+        if (!this.fits(slot)) return overloaded
+        if (page.more) return Effect.andThen(this.pause(slot), next)
+        if (slot.saved !== undefined && !PlacedSet.isExact(read)) {
+          // What was saved is not what is stored, whatever the reason: it is read.
           this.forget(slot)
           return again()
         }
-        const read = slot.read ??= begin(selection, page)
-        add(read, page)
-        this.metrics.reconcileIds(page.ids.length)
-        this.measure(slot)
-        if (!this.trim()) {
-          this.forget(slot)
-          return Effect.fail(new Overloaded({ retryAfterMillis: RETRY_MILLIS }))
-        }
-        if (page.more) return Effect.andThen(this.pause(slot), next)
-        return use.isWanted() && use.isCurrent(page) ? Effect.succeed(use.take(read, page)) : again()
+        if (!use.isWanted() || !use.isCurrent(page)) return again()
+        this.saver.look(slot, read)
+        return Effect.succeed(use.take(read, page))
       })
     })
     return next
   }
 
   /** The next page of ids; while there are more of them, others go on before it is another one's turn. */
-  private page({ lanes, route }: Selection, { read }: Slot): Effect.Effect<IdPage, Failure> {
+  private page({ read, selection: { lanes, route } }: Slot): Effect.Effect<IdPage, Failure> {
     const after = read?.through ?? Position.make(0)
     return Effect.tap(
       this.store.ids({ route, lanes, after, limit: PAGE_IDS }),
       ({ more }) => more ? Effect.yieldNow : Effect.void
     )
+  }
+
+  /** Goes a step on in opening what is saved. */
+  private open(slot: Slot, opening: SavedSets.Opening | "asked"): Effect.Effect<void, Failure> {
+    const { selection, selection: { route } } = slot
+    const { aside } = this.store
+    if (opening === "asked") {
+      return Effect.flatMap(this.turn.withPermit(SavedSets.begin(aside, route, selection)), (begun) => {
+        slot.opening = typeof begun === "object" ? begun : undefined
+        slot.isErased = begun === "absent"
+        return this.fits(slot) ? Effect.void : overloaded
+      })
+    }
+    const step = this.turn.withPermit(Effect.tap(SavedSets.open(aside, route, opening), () => Effect.yieldNow))
+    return Effect.flatMap(step, (step) => {
+      if (step._tag !== "More") slot.opening = undefined
+      if (step._tag === "Whole") {
+        slot.read = step.placed
+        slot.saved = step.saved
+        slot.changed = 0
+      }
+      return this.fits(slot) ? this.pause(slot) : overloaded
+    })
+  }
+
+  /** Takes out what went; or lets all go, to be read anew, where that is less work. */
+  private settle(slot: Slot, read: PlacedSet.PlacedSet, removed: number): Effect.Effect<void, Failure> {
+    const { lanes, route } = slot.selection
+    if (2 * (removed - read.removed) > ReconcileSet.count(read.set)) return Effect.sync(() => this.forget(slot))
+    let after = 0
+    let asOf: number | undefined
+    const next: Effect.Effect<void, Failure> = Effect.suspend(() => {
+      const ranges = PlacedSet.rangesAfter(read, after, STEP_RANGES)
+      const last = ranges.at(-1)
+      if (last === undefined) {
+        read.removed = asOf ?? removed
+        return Effect.void
+      }
+      const look = Effect.tap(this.store.places({ route, lanes, ranges }), () => Effect.yieldNow)
+      return Effect.flatMap(this.turn.withPermit(look), (found) => {
+        // What went later may be found as well, or not: that is for the next time.
+        asOf ??= found.removed
+        slot.changed += PlacedSet.keepOnly(read, ranges, found)
+        after = last.to
+        return Effect.andThen(this.pause(slot), next)
+      })
+    })
+    return next
   }
 
   /** Holds back a route of which much was read. */

@@ -12,10 +12,12 @@ import type * as Layer from "effect/Layer"
 import { concurrency, secrets } from "./relayStore/concurrency.ts"
 import { copying } from "./relayStore/copy.ts"
 import { epochs } from "./relayStore/epochs.ts"
-import { byPosition, idPages } from "./relayStore/ids.ts"
+import { aside, asideRestart } from "./relayStore/aside.ts"
+import { byPosition, idPages, idPlaces } from "./relayStore/ids.ts"
 import { idempotency, log, routes } from "./relayStore/log.ts"
 import { model, restart } from "./relayStore/model.ts"
 import { quota, retention } from "./relayStore/retention.ts"
+import { savedSets } from "./relayStore/savedSets.ts"
 
 /** `reopen()` makes one fresh storage; each Layer that its answer gives opens that same storage, as after a restart. */
 export interface ConformanceOptions {
@@ -34,6 +36,8 @@ export const relayStoreConformance = (
     describe("routes", () => routes(test))
     describe("append and read", () => log(test))
     describe("ids", () => idPages(test))
+    describe("places", () => idPlaces(test))
+    describe("beside the log", () => aside(test))
     describe("by position", () => byPosition(test))
     describe("idempotency", () => idempotency(test))
     describe("quota", () => quota(test))
@@ -43,6 +47,12 @@ export const relayStoreConformance = (
     describe("secrets", () => secrets(test))
     describe("copies", () => copying(test, makeLayer))
     describe("against the model", () => model(makeLayer))
-    if (options.reopen !== undefined) describe("restart", () => restart(options.reopen))
+    const { reopen } = options
+    if (reopen === undefined) return
+    describe("restart", () => {
+      restart(reopen)
+      asideRestart(reopen)
+    })
+    describe("saved sets", () => savedSets(reopen))
   })
 }

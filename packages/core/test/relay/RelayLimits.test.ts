@@ -364,6 +364,20 @@ const wired: { readonly [Name in keyof RelayLimits]: Test } = {
     assert.strictEqual((yield* small.relay.stats).reconcileSetBytes, 0)
   }),
 
+  reconcileSavedIdsMin: Effect.gen(function*() {
+    const { client, crypto, handle, push, route, store } = yield* start({ reconcileSavedIdsMin: 3 })
+    const envelopes = Array.from({ length: 3 }, () => Kit.envelope(crypto))
+    const saved = Effect.gen(function*() {
+      yield* Reconciling.reconcile(client, handle, Reconciling.side(crypto, envelopes))
+      yield* TestClock.adjust(1000)
+      return yield* store.aside.keys({ route, after: undefined, limit: 10 })
+    })
+    yield* push(1, ...envelopes.slice(0, 2))
+    assert.lengthOf(yield* saved, 0)
+    yield* push(2, ...envelopes.slice(2))
+    assert.isAbove((yield* saved).length, 1)
+  }),
+
   mailboxesMax: Effect.gen(function*() {
     const { client, crypto } = yield* start({ mailboxesMax: 1 })
     yield* client.calls.MailboxCreate(mailbox(crypto))

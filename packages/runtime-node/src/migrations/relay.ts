@@ -92,10 +92,26 @@ const IDS = [
   `INSERT INTO id_fold VALUES (0)`
 ]
 
+/** What the relay keeps of a route beside its log: large values, which have no place in the leaves of a sorted tree. */
+const ASIDE = [
+  `CREATE TABLE aside (
+     n INTEGER PRIMARY KEY,
+     gid INTEGER NOT NULL,
+     key BLOB NOT NULL,
+     value BLOB NOT NULL,
+     UNIQUE (gid, key)
+   ) STRICT`
+]
+
 const run = (statements: ReadonlyArray<string>) =>
   Effect.flatMap(
     SqlClient,
     (sql) => Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
   )
 
-export const MIGRATIONS = { "0001_init": run(INIT), "0002_staged": run(STAGED), "0003_ids": run(IDS) }
+export const MIGRATIONS = {
+  "0001_init": run(INIT),
+  "0002_staged": run(STAGED),
+  "0003_ids": run(IDS),
+  "0004_aside": run(ASIDE)
+}

@@ -5,7 +5,7 @@
  * A deleted envelope keeps its row without bytes, so that its id still answers with its position.
  */
 import type { Crypto } from "@sotto/core/Crypto"
-import type { IdPage, Incoming, Page, RelayStore, StoredEnvelope } from "@sotto/core/relay/RelayStore"
+import type { IdPage, Incoming, Page, Places, RelayStore, StoredEnvelope } from "@sotto/core/relay/RelayStore"
 import * as Bytes from "@sotto/schema/Bytes"
 import { EnvelopeId, type Lane, Position } from "@sotto/schema/Id"
 import * as Proof from "@sotto/schema/Proof"
@@ -19,6 +19,7 @@ type Service = RelayStore["Service"]
 type Read = Parameters<Service["read"]>[0]
 type ReadAt = Parameters<Service["readAt"]>[0]
 type Ids = Parameters<Service["ids"]>[0]
+type Asked = Parameters<Service["places"]>[0]
 
 /** Where one of an append's envelopes stands, and whether it was there before. */
 export interface Placed {
@@ -41,6 +42,12 @@ const prepare = (database: DatabaseSync) => ({
   ids: database.prepare(`SELECT position, id FROM ${LIVE} AND position > ? ORDER BY position LIMIT ?`),
   idsOfLanes: database.prepare(
     `SELECT position, id FROM ${LIVE} AND position > ? AND ${IN_LANES} ORDER BY position LIMIT ?`
+  ),
+  count: database.prepare(`SELECT count(*) AS kept FROM ${LIVE} AND position BETWEEN ? AND ?`),
+  countOfLanes: database.prepare(`SELECT count(*) AS kept FROM ${LIVE} AND position BETWEEN ? AND ? AND ${IN_LANES}`),
+  places: database.prepare(`SELECT position FROM ${LIVE} AND position BETWEEN ? AND ? ORDER BY position`),
+  placesOfLanes: database.prepare(
+    `SELECT position FROM ${LIVE} AND position BETWEEN ? AND ? AND ${IN_LANES} ORDER BY position`
   ),
   lowest: database.prepare(`SELECT min(position) AS lowest FROM ${LIVE} AND position >= ?`),
   nextExpiry: database.prepare(`SELECT min(expires_millis) AS next FROM ${LIVE}`),
@@ -185,6 +192,20 @@ export class EnvelopeTable {
       id: EnvelopeId.make(fixed(row, "id", 32))
     }))
     return { ids, more: rows.length > limit, ...placeOf(route), removed: route.position - route.kept }
+  }
+
+  places(route: Route, { lanes, ranges }: Asked): Places {
+    const [count, places] = lanes.length === 0
+      ? [this.#sql.count, this.#sql.places]
+      : [this.#sql.countOfLanes, this.#sql.placesOfLanes]
+    const among = lanes.length === 0 ? [] : [inLanes(lanes)]
+    const found = ranges.map((range) => {
+      const where = [route.gid, range.from, range.to, ...among]
+      return integer(count.get(...where) ?? {}, "kept") === range.count
+        ? undefined
+        : places.all(...where).map((row) => Position.make(integer(row, "position")))
+    })
+    return { places: found, removed: route.position - route.kept }
   }
 
   /** Answers how many of the ids were there. */

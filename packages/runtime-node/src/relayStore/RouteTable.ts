@@ -92,6 +92,7 @@ const prepare = (database: DatabaseSync) => ({
   deleteRoute: database.prepare("DELETE FROM route WHERE gid = ?"),
   deleteHead: database.prepare("DELETE FROM head WHERE gid = ?"),
   deletePast: database.prepare("DELETE FROM past_epoch WHERE gid = ?"),
+  deleteAside: database.prepare("DELETE FROM aside WHERE gid = ?"),
   insertPast: database.prepare(
     "INSERT INTO past_epoch (gid, epoch, read_key, position, chain, millis) VALUES (?, ?, ?, ?, ?, ?)"
   ),
@@ -203,9 +204,8 @@ export class RouteTable {
   remove(route: Route): void {
     this.touch(route)
     this.#removed.add(route)
-    for (const statement of [this.#sql.deleteRoute, this.#sql.deleteHead, this.#sql.deletePast]) {
-      statement.run(route.gid)
-    }
+    const { deleteAside, deleteHead, deletePast, deleteRoute } = this.#sql
+    for (const statement of [deleteRoute, deleteHead, deletePast, deleteAside]) statement.run(route.gid)
   }
 
   /** Writes the epoch that `route` has now, and its past ones. */

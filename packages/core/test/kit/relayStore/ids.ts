@@ -12,6 +12,7 @@ import {
   NONE,
   NOW,
   open,
+  places,
   position,
   positionsOf,
   prune,
@@ -120,6 +121,29 @@ export const idPages = (test: Test) => {
       const again = yield* ids()
       assert.deepStrictEqual(again.ids.map(({ id }) => id), [incoming(1).id])
       assert.deepStrictEqual(again.chain, chainOf([incoming(1)]))
+    })
+  )
+}
+
+export const idPlaces = (test: Test) => {
+  test(
+    "of ranges that have fewer rows than there were, those that are left",
+    Effect.gen(function*() {
+      yield* open()
+      yield* append(range(1, 12).map((n) => incoming(n, { lane: n % 2 })))
+      const all = [[1, 4, 4], [5, 8, 4], [9, 12, 4]] as const
+      assert.deepStrictEqual(yield* places(all), { places: [undefined, undefined, undefined], removed: 0 })
+      yield* prune([incoming(1), incoming(6), incoming(7)])
+      yield* prune([incoming(9)], { expires: NOW + 1000 })
+      assert.deepStrictEqual(yield* places(all), { places: [[2, 3, 4], [5, 8], undefined], removed: 3 })
+      const odd = [[1, 5, 3], [7, 11, 3]] as const
+      assert.deepStrictEqual(yield* places(odd, [laneOf(1)]), { places: [[3, 5], [9, 11]], removed: 3 })
+      assert.deepStrictEqual(yield* places([[1, 5, 2], [1, 5, 4]], [laneOf(1), laneOf(0)]), {
+        places: [[2, 3, 4, 5], undefined],
+        removed: 3
+      })
+      assert.deepStrictEqual(yield* places([[6, 7, 2]]), { places: [[]], removed: 3 })
+      assert.deepStrictEqual(yield* places([]), { places: [], removed: 3 })
     })
   )
 }

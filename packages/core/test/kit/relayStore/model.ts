@@ -19,6 +19,7 @@ import {
   NONE,
   NOW,
   open,
+  places,
   position,
   positionsOf,
   prune,
@@ -91,6 +92,7 @@ export const model = (makeLayer: () => Layer.Layer<RelayStore, unknown>) => {
             const lanes = each.lane === 3 ? [] : [laneOf(each.lane)]
             seen.push(yield* read(each.after, { lanes, limit: each.limit, bytesMax: 400 }))
             seen.push(yield* ids(each.after, { lanes, limit: each.limit }))
+            seen.push(yield* places([[each.after + 1, each.after + each.limit, each.limit]], lanes))
             seen.push(yield* readAt([each.after, each.after + 1, each.after + each.limit], { bytesMax: 200 }))
           }
         }
@@ -110,8 +112,7 @@ export const model = (makeLayer: () => Layer.Layer<RelayStore, unknown>) => {
     }))
 }
 
-export const restart = (reopen: (() => () => Layer.Layer<RelayStore, unknown>) | undefined) => {
-  if (reopen === undefined) return
+export const restart = (reopen: () => () => Layer.Layer<RelayStore, unknown>) => {
   it.effect("everything that was answered is there after a restart", () =>
     Effect.gen(function*() {
       const again = reopen()

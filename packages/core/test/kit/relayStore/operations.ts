@@ -5,7 +5,7 @@ import { AckTag, EnvelopeId, Epoch, Lane, Position, RouteId, SigningKey } from "
 import { Limit } from "@sotto/schema/Limit"
 import * as Proof from "@sotto/schema/Proof"
 import type { CapabilityKeys, Retention } from "@sotto/schema/Relay"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 
 /** Declares a test over a fresh store. */
 export type Test = (title: string, body: Effect.Effect<void, unknown, RelayStore>) => void
@@ -90,6 +90,22 @@ export const ids = (after = 0, options?: { route?: number; lanes?: ReadonlyArray
       lanes: options?.lanes ?? [],
       limit: options?.limit ?? 10_000
     })
+  )
+
+/** Ranges as from, to and how many rows there were. */
+export const places = (
+  ranges: ReadonlyArray<readonly [number, number, number]>,
+  lanes: ReadonlyArray<Lane> = []
+) =>
+  RelayStore.use((store) =>
+    Effect.map(
+      store.places({
+        route: routeOf(1),
+        lanes,
+        ranges: ranges.map(([from, to, count]) => ({ from: position(from), to: position(to), count }))
+      }),
+      ({ places, removed }) => ({ places: places.map((found) => found?.map(Number)), removed })
+    )
   )
 
 export const readAt = (positions: ReadonlyArray<number>, options?: { route?: number; bytesMax?: number }) =>

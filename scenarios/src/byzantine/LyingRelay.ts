@@ -66,7 +66,8 @@ const copyOf = ({ routeByHex, secretByName }: MemoryRelayStore.Disk): MemoryRela
       ...route,
       rowByPosition: new Map(Array.from(route.rowByPosition, ([at, row]) => [at, { ...row }])),
       knownByIdHex: new Map(route.knownByIdHex),
-      tagByHex: new Map(Array.from(route.tagByHex, ([tag, mark]) => [tag, { ...mark }]))
+      tagByHex: new Map(Array.from(route.tagByHex, ([tag, mark]) => [tag, { ...mark }])),
+      asideByHex: new Map(route.asideByHex)
     }])
   )
 })

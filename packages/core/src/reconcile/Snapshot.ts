@@ -64,7 +64,7 @@ const checksum = (words: Uint32Array, from: number): number => {
 export const checksumOf = (bytes: Uint8Array): number => {
   const words = new Uint32Array(1 + Math.ceil(bytes.length / 4))
   words[0] = bytes.length
-  for (const [i, byte] of bytes.entries()) words[1 + (i >>> 2)] = ((words[1 + (i >>> 2)] ?? 0) << 8) | byte
+  for (let i = 0; i < bytes.length; i++) words[1 + (i >>> 2)] = ((words[1 + (i >>> 2)] ?? 0) << 8) | (bytes[i] ?? 0)
   return checksum(words, 0)
 }
 

@@ -190,9 +190,16 @@ const placesOf = (route: Route, { lanes, ranges }: Parameters<Service["places"]>
   return { places, removed: removedOf(route) }
 }
 
-const asideOf = (
-  withRoute: <A>(id: RouteId, use: (route: Route) => Effect.Effect<A>) => Effect.Effect<A, UnknownRoute>
-) => ({
+type WithRoute = <A>(id: RouteId, use: (route: Route) => Effect.Effect<A>) => Effect.Effect<A, UnknownRoute>
+
+/** What sets of ids are read from, and saved in. */
+const forSets = (withRoute: WithRoute): Pick<Service, "ids" | "places" | "aside"> => ({
+  ids: (page) => withRoute(page.route, (route) => Effect.succeed(idsOf(route, page))),
+  places: (asked) => withRoute(asked.route, (route) => Effect.succeed(placesOf(route, asked))),
+  aside: asideOf(withRoute)
+})
+
+const asideOf = (withRoute: WithRoute): Service["aside"] => ({
   get: ({ key, route }) =>
     withRoute(route, ({ asideByHex }) => Effect.succeed(asideByHex.get(Bytes.toHex(key))?.slice())),
   keys: ({ after, limit, route }) =>
@@ -209,7 +216,7 @@ const asideOf = (
           else asideByHex.set(Bytes.toHex(key), value.slice())
         }
       }))
-} satisfies Service["aside"])
+})
 
 const acknowledge = (route: Route, tagHex: string, position: Position, nowMillis: number): Position => {
   const { tagByHex } = route
@@ -393,9 +400,7 @@ export const make = (
       withRoute(id, (route) => Effect.succeed(pageOf(route, rowsAfter(route, after, lanes), limit, bytesMax))),
     readAt: ({ bytesMax, positions, route: id }) =>
       withRoute(id, (route) => Effect.succeed(pageOf(route, rowsAt(route, positions), positions.length, bytesMax))),
-    ids: (page) => withRoute(page.route, (route) => Effect.succeed(idsOf(route, page))),
-    places: (asked) => withRoute(asked.route, (route) => Effect.succeed(placesOf(route, asked))),
-    aside: asideOf(withRoute),
+    ...forSets(withRoute),
     setEpoch: (change) => withRoute(change.route, (route) => changed(route, changeEpoch(route, change))),
     ack: ({ nowMillis, position, route: id, tag }) =>
       withRoute(id, (route) => changed(route, acknowledge(route, Bytes.toHex(tag), position, nowMillis))),

@@ -39,6 +39,9 @@ const Base = Schema.Struct({
 type Base = typeof Base.Type
 const baseCodec = Codec.make(Base, "Base")
 
+/** Names of what is written. */
+type Place = Pick<Base, "generation" | "edition">
+
 // -- keys --------------------------------------------------------------------------------------------------------------
 
 const BASE_KEY = Uint8Array.of(0)
@@ -56,7 +59,7 @@ const keyOf = (generation: number, kind: Kind, edition: number, number: number):
     Bytes.u32(number)
   )
 
-const keyOfPart = ({ edition, generation }: Pick<Base, "generation" | "edition">, kind: Kind, number: number) =>
+const keyOfPart = ({ edition, generation }: Place, kind: Kind, number: number) =>
   keyOf(generation, kind, kind === "state" ? edition : 0, number)
 
 /** Whether a key is the base's, or that of a part that counts. */
@@ -208,45 +211,80 @@ export interface Saving {
 export const save = Effect.fn("SavedSets.save")(function*(
   saving: Saving
 ): Effect.fn.Return<Saved | undefined, Failure> {
-  const { aside, placed, route, saved, still } = saving
-  const before = yield* baseOf(aside, route)
-  const isOurs = saved !== undefined && saved.generation === before?.generation &&
-    SetParts.areOf(saved.pages, placed.set)
-  const generation = isOurs ? saved.generation : (before?.generation ?? 0) + 1
-  let pages = isOurs ? saved.pages : SetParts.noPages(placed.set)
+  const before = yield* baseOf(saving.aside, saving.route)
+  const { generation, pages } = begun(saving, before)
   const place = { generation, edition: (before?.edition ?? 0) + 1 }
-  while (true) {
-    if (!saving.isWanted() || !SetParts.areOf(pages, placed.set)) return undefined
-    const next = SetParts.nextPages(pages, placed.set)
-    if (next !== undefined) {
-      yield* put(saving, partWrites(place, placed, next.parts))
-      pages = next.pages
-      continue
-    }
-    const last = yield* still(Effect.sync(() => lastOf(placed, pages, place)))
+  for (let full = pages;;) {
+    const written = yield* writePages(saving, place, full)
+    if (written === undefined) return undefined
+    full = written
+    const last = yield* saving.still(lastOf(saving.placed, full, place))
+    // Since the last page was written, another one is full.
     if (last === "more") continue
-    if (last === undefined) return undefined
-    for (const part of last.writes) yield* put(saving, [part])
-    // Whoever saved meanwhile has begun the same edition.
-    if (!saving.isWanted() || (yield* baseOf(aside, route))?.edition !== before?.edition) return undefined
-    yield* put(saving, [baseWrite(last.base)])
-    yield* tidy(saving, last.base, last.pages)
-    return { generation, pages }
+    return last !== undefined && (yield* finish(saving, before, last)) ? { generation, pages: full } : undefined
   }
 })
 
-/** What is left to be written of the set as it is now. */
-const lastOf = (placed: PlacedSet.PlacedSet, pages: SetParts.Pages, place: Pick<Base, "generation" | "edition">) => {
-  const { removed, set, through } = placed
-  if (!SetParts.areOf(pages, set) || !PlacedSet.isExact(placed)) return undefined
-  if (SetParts.nextPages(pages, set) !== undefined) return "more"
-  const { parts, pieces } = SetParts.stateParts(set, through)
-  const writes = partWrites(place, placed, parts)
-  return { writes, pages: Snapshot.pagesOf(set), base: { ...place, pieces, through, removed } }
+/** Writes what is left, and the base; whether the base that was there was still the same. */
+const finish = Effect.fnUntraced(function*(
+  saving: Saving,
+  before: Base | undefined,
+  { base, pages, writes }: Last
+): Effect.fn.Return<boolean, Failure> {
+  for (const write of writes) yield* put(saving, [write])
+  const now = yield* baseOf(saving.aside, saving.route)
+  if (!saving.isWanted() || now?.edition !== before?.edition) return false
+  yield* put(saving, [baseWrite(base)])
+  yield* tidy(saving, base, pages)
+  return true
+})
+
+/** What of the set is in storage already, or a generation that is not in use. */
+const begun = ({ placed, saved }: Saving, base: Base | undefined): Saved =>
+  saved !== undefined && saved.generation === base?.generation && SetParts.areOf(saved.pages, placed.set)
+    ? saved
+    : { generation: (base?.generation ?? 0) + 1, pages: SetParts.noPages(placed.set) }
+
+/** Writes all full pages; nothing comes of it when they are not the set's any more. */
+const writePages = Effect.fnUntraced(function*(
+  saving: Saving,
+  place: Place,
+  from: SetParts.Pages
+): Effect.fn.Return<SetParts.Pages | undefined, Failure> {
+  const { isWanted, placed } = saving
+  for (let pages = from;;) {
+    if (!isWanted() || !SetParts.areOf(pages, placed.set)) return undefined
+    const next = SetParts.nextPages(pages, placed.set)
+    if (next === undefined) return pages
+    yield* put(saving, partWrites(place, placed, next.parts))
+    pages = next.pages
+  }
+})
+
+/** The last writes of a set. */
+interface Last {
+  readonly writes: ReadonlyArray<Write>
+  readonly pages: number
+  readonly base: Base
 }
 
+/** What is left to be written of the set as it is now. */
+const lastOf = (
+  placed: PlacedSet.PlacedSet,
+  pages: SetParts.Pages,
+  place: Place
+): Effect.Effect<Last | "more" | undefined> =>
+  Effect.sync(() => {
+    const { removed, set, through } = placed
+    if (!SetParts.areOf(pages, set) || !PlacedSet.isExact(placed)) return undefined
+    if (SetParts.nextPages(pages, set) !== undefined) return "more"
+    const { parts, pieces } = SetParts.stateParts(set, through)
+    const writes = partWrites(place, placed, parts)
+    return { writes, pages: Snapshot.pagesOf(set), base: { ...place, pieces, through, removed } }
+  })
+
 const partWrites = (
-  place: Pick<Base, "generation" | "edition">,
+  place: Place,
   { positions }: PlacedSet.PlacedSet,
   parts: ReadonlyArray<SetParts.Part>
 ): ReadonlyArray<Write> =>
@@ -259,9 +297,9 @@ const partWrites = (
 
 const baseWrite = (base: Base): Write => ({ key: BASE_KEY, value: baseCodec.encode(base) })
 
-type Place = Pick<Saving, "aside" | "route" | "pause" | "wrote">
+type Writing = Pick<Saving, "aside" | "route" | "pause" | "wrote">
 
-const put = ({ aside, pause, route, wrote }: Place, writes: ReadonlyArray<Write>): Effect.Effect<void, Failure> =>
+const put = ({ aside, pause, route, wrote }: Writing, writes: ReadonlyArray<Write>): Effect.Effect<void, Failure> =>
   Effect.andThen(aside.write({ route, writes }), () => {
     wrote(writes.reduce((sum, { value }) => sum + (value?.length ?? 0), 0))
     return pause
@@ -269,7 +307,7 @@ const put = ({ aside, pause, route, wrote }: Place, writes: ReadonlyArray<Write>
 
 /** Deletes what does not count any more. */
 const tidy = Effect.fnUntraced(function*(
-  saving: Place,
+  saving: Writing,
   base: Base,
   pages: number
 ): Effect.fn.Return<void, Failure> {
@@ -285,7 +323,7 @@ const tidy = Effect.fnUntraced(function*(
 })
 
 /** Deletes what is saved. The base stays, without parts, so that no generation comes twice. */
-export const erase = Effect.fn("SavedSets.erase")(function*(saving: Place): Effect.fn.Return<void, Failure> {
+export const erase = Effect.fn("SavedSets.erase")(function*(saving: Writing): Effect.fn.Return<void, Failure> {
   const before = yield* baseOf(saving.aside, saving.route)
   if (before === undefined || before.pieces === 0) return
   const { edition, generation } = before

@@ -48,7 +48,7 @@ const step = <A>(value: A, writes: ReadonlyArray<Write> = [], committed: () => v
  * Whose key short ids are made with, for the life of a space. All of these keys come from one secret that a removed member
  * knows as well, so that a later one would keep nothing from anybody, and would change each short id here and at the relays.
  */
-const KEY_EPOCH = Epoch.make(1)
+export const KEY_EPOCH = Epoch.make(1)
 /** Fewer ids than these are not worth a snapshot: they are read in less than a tenth of a second. */
 const SAVED_IDS_MIN = 8192
 /** A snapshot is written anew when one part of so many has changed. */

@@ -8,6 +8,7 @@ import * as Result from "effect/Result"
 import * as ReconcileSet from "../../reconcile/ReconcileSet.ts"
 import type { StoreFailed } from "../../Store.ts"
 import * as IdSet from "../IdSet.ts"
+import { KEY_EPOCH } from "../IdSet.ts"
 import * as IdSnapshot from "../IdSnapshot.ts"
 import * as Ledger from "../Ledger.ts"
 import { Findings } from "./Findings.ts"
@@ -46,9 +47,9 @@ export const check = Effect.fnUntraced(function*(look: LookIds): Effect.fn.Retur
   if (missing > 0) findings.add("index", WHERE, `${missing} of the envelopes that are there are not among them`)
 })
 
-/** Under the key of the epoch that they were saved in, which may be an earlier one: then they wait to be taken back. */
+/** Under the key that they are saved with now, or one of the epochs' that they once had: then they wait to be taken back. */
 const open = Effect.fnUntraced(function*({ progress, state, store }: LookIds, base: Ledger.IdStateRow) {
-  for (const { epoch: keyEpoch } of [...state.epochs.values()].sort((a, b) => b.epoch - a.epoch)) {
+  for (const keyEpoch of new Set([KEY_EPOCH, ...Array.from(state.epochs.values(), ({ epoch }) => epoch)])) {
     const options = { key: state.keys.shortIdKey(keyEpoch), keyEpoch }
     const opening = yield* IdSnapshot.begin(store, base, options)
     if (opening === undefined) continue

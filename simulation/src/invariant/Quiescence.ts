@@ -15,14 +15,17 @@ const GRACE_MICROS = 1_000_000
 
 export const make = (options: Options): Invariant.Invariant => {
   const seconds = options.seconds ?? 3
+  const restMicros = GRACE_MICROS + seconds * 1_000_000
   return Invariant.make("quiescence", (world) => {
     const counts = new Map<string, number>()
     return {
-      restMicros: GRACE_MICROS + seconds * 1_000_000,
+      restMicros,
       onRow: ({ kind, node, tMicros }) => {
         const { phase, settledMicros } = world
         if (kind !== "send" || phase !== "liveness" || settledMicros === undefined) return
-        if (tMicros > settledMicros + GRACE_MICROS) counts.set(node, (counts.get(node) ?? 0) + 1)
+        const restedMicros = tMicros - settledMicros
+        // Others may want the world to rest for longer.
+        if (restedMicros > GRACE_MICROS && restedMicros <= restMicros) counts.set(node, (counts.get(node) ?? 0) + 1)
       },
       onEnd: () => {
         for (const [node, count] of counts) {

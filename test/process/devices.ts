@@ -4,14 +4,14 @@
  */
 import { joinSotto, openSotto } from "@sotto/runtime-node/open"
 import { afterAll } from "vitest"
-import { type RunningRelay, Stage } from "./Stage.ts"
+import { type RelayStart, type RunningRelay, Stage } from "./Stage.ts"
 
 /** One relay for all tests of a file that need no more of it than that it is there. */
-export const shareRelay = (): () => Promise<RunningRelay> => {
+export const shareRelay = (start: RelayStart = {}): () => Promise<RunningRelay> => {
   const stage = new Stage()
   afterAll(() => stage[Symbol.asyncDispose]())
   let starting: Promise<RunningRelay> | undefined
-  return () => starting ??= stage.relay()
+  return () => starting ??= stage.relay(start)
 }
 
 /** All that a device needs of a relay. */

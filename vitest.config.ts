@@ -2,6 +2,7 @@
  * One Vitest project per kind of test, so that each npm script runs its own. Sources are picked through the
  * `@sotto/source` condition: nothing is built before a test.
  */
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
@@ -46,31 +47,39 @@ const shared = (name: string, include: ReadonlyArray<string>) => ({
 })
 
 /**
- * Seeds, hundreds of them: modules as Node itself loads them, since a call into a module that Vite has rewritten goes
- * through a getter, and one graph of them for all files of a worker, which is warm after the first.
+ * Modules as Node itself loads them: a call into a module that Vite has rewritten goes through a getter, which counts where
+ * there are hundreds of seeds. One graph of them for all files of a worker, which is warm after the first.
  */
-const seeds = (name: string, include: ReadonlyArray<string>) => ({
+const native = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
   test: {
-    name,
-    include: [...include],
-    isolate: false,
+    ...shared(name, include).test,
     execArgv: conditions.map((condition) => `--conditions=${condition}`),
     experimental: { viteModuleRunner: false, nodeLoader: false }
   }
 })
 
-/** Real processes, sockets and browsers, with long limits; a browser wants the machine for itself. */
-const processes = (name: string, include: ReadonlyArray<string>, fileParallelism: boolean) => ({
+/** Processes and sockets of their own, with long limits. */
+const processes = {
+  globalSetup: ["test/process/command.ts"],
+  testTimeout: 120_000,
+  hookTimeout: 120_000
+}
+
+/** Beside the processes that they start; what is compiled for one run is there for the next. */
+const endToEnd = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
   test: {
-    name,
-    include: [...include],
-    globalSetup: ["test/process/command.ts"],
-    fileParallelism,
-    testTimeout: 120_000,
-    hookTimeout: 120_000
+    ...native(name, include).test,
+    ...processes,
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL(".tmp/compile-cache", import.meta.url)) }
   }
+})
+
+/** A browser wants the machine for itself. */
+const browsers = (name: string, include: ReadonlyArray<string>) => ({
+  extends: true as const,
+  test: { name, include: [...include], ...processes, fileParallelism: false }
 })
 
 export default defineConfig({
@@ -83,15 +92,11 @@ export default defineConfig({
     projects: [
       shared("unit", ["packages/*/test/**/*.test.ts"]),
       shared("simulator", ["simulation/test/**/*.test.ts"]),
-      seeds("simulation", ["scenarios/test/**/*.test.ts"]),
+      native("simulation", ["scenarios/test/**/*.test.ts"]),
       shared("interop", ["test/interop/**/*.test.ts"]),
       shared("tidy", ["test/tidy/**/*.test.ts"]),
-      processes(
-        "e2e",
-        ["test/end-to-end/**/*.test.ts", "test/process/**/*.test.ts", "test/example/**/*.test.ts"],
-        true
-      ),
-      processes("browser", ["test/browser/**/*.test.ts"], false)
+      endToEnd("e2e", ["test/end-to-end/**/*.test.ts", "test/process/**/*.test.ts", "test/example/**/*.test.ts"]),
+      browsers("browser", ["test/browser/**/*.test.ts"])
     ]
   }
 })

@@ -16,13 +16,21 @@ import { fileURLToPath } from "node:url"
 const banner =
   `import { createRequire as sottoRequire } from "node:module"; const require = sottoRequire(import.meta.url);`
 
-export const bundle = async (entry: URL, output: URL): Promise<void> => {
+export const bundle = (entry: URL, output: URL): Promise<void> => {
   const { dir, ext, name } = path.parse(fileURLToPath(output))
+  return bundleAll({ [name]: fileURLToPath(entry) }, { dir, ext, parts: name })
+}
+
+/** Many programs at once, by the names that they get in `dir`; what they share lies once in its folder `parts`. */
+export const bundleAll = async (
+  entryPoints: Readonly<Record<string, string>>,
+  { dir, ext, parts }: { readonly dir: string; readonly ext: string; readonly parts: string }
+): Promise<void> => {
   const { metafile } = await build({
-    entryPoints: { [name]: fileURLToPath(entry) },
+    entryPoints: { ...entryPoints },
     outdir: dir,
     outExtension: { ".js": ext },
-    chunkNames: `${name}/[name]-[hash]`,
+    chunkNames: `${parts}/[name]-[hash]`,
     splitting: true,
     bundle: true,
     minify: true,
@@ -39,7 +47,7 @@ export const bundle = async (entry: URL, output: URL): Promise<void> => {
     metafile: true,
     logLevel: "warning"
   })
-  sweep(path.join(dir, name), new Set(Object.keys(metafile.outputs).map((file) => path.resolve(file))))
+  sweep(path.join(dir, parts), new Set(Object.keys(metafile.outputs).map((file) => path.resolve(file))))
 }
 
 /** Parts of an earlier bundle have other names. */

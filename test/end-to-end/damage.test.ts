@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "vitest"
 import { copyOf, makeNewer, putBack, spoilPages } from "../process/damage.ts"
+import { settle, write } from "../process/devices.ts"
 import { expectCode, linesOf, type RunningRelay, Stage, text, valuesOf } from "../process/Stage.ts"
 
 /** What may be wrong with a data file, and the reason that is told. */
@@ -20,8 +21,8 @@ describe("a relay's damaged directory", () => {
     await using stage = new Stage()
     const relay = await stage.relay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
-    await stage.push(laptop, "x".repeat(50_000))
+    await settle(laptop, relay, "Laptop")
+    await write(laptop, "x".repeat(50_000))
     await relay.child.stop("SIGTERM")
     const backup = copyOf(relay.data)
     const file = path.join(relay.data, "sotto.db")
@@ -49,7 +50,7 @@ describe("a device's damaged directory", () => {
     await using stage = new Stage()
     const relay = await stage.relay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     await relay.child.stop("SIGTERM")
     expectCode(await stage.run(laptop, ["push", "-"], { input: "waits ".repeat(8000) }), 3)
     const copy = copyOf(laptop)

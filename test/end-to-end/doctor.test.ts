@@ -4,22 +4,25 @@ import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "vitest"
 import type { Ended } from "../process/Child.ts"
+import { settle, shareRelay, write } from "../process/devices.ts"
 import { expectCode, linesOf, type RunningRelay, Stage, valuesOf } from "../process/Stage.ts"
+
+const anyRelay = shareRelay()
 
 const causeOf = (ended: Ended) => linesOf(ended, "diagnosis")[0]?.["cause"]
 
 /** A device with something at its relay. */
 const synced = async (stage: Stage, relay: RunningRelay): Promise<string> => {
   const laptop = stage.home("laptop")
-  await stage.init(laptop, relay.address, "Laptop")
-  await stage.push(laptop, "x")
+  await settle(laptop, relay, "Laptop")
+  await write(laptop, "x")
   return laptop
 }
 
 describe("doctor", () => {
   it("finds a device that syncs healthy", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = await synced(stage, relay)
     const ended = expectCode(await stage.run(laptop, ["doctor"]), 0)
     assert.deepInclude(linesOf(ended, "diagnosis")[0], { healthy: true, cause: null })
@@ -57,7 +60,7 @@ describe("doctor", () => {
 
   it("sees a home and a key that others can read", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = await synced(stage, relay)
     fs.chmodSync(laptop, 0o755)
     assert.strictEqual(causeOf(expectCode(await stage.run(laptop, ["doctor"]), 1)), "home")
@@ -109,7 +112,7 @@ describe("doctor", () => {
 
   it("says that another process has the directory", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = await synced(stage, relay)
     const follower = stage.children.start(["pull", "--follow", "--json"], { home: laptop })
     await follower.line("entry")

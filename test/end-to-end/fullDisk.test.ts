@@ -6,6 +6,7 @@
 import { openSotto } from "@sotto/runtime-node/open"
 import * as path from "node:path"
 import { assert, describe, it } from "vitest"
+import { settle } from "../process/devices.ts"
 import { canMount, SmallDisk } from "../process/SmallDisk.ts"
 import { expectCode, Stage, valuesOf } from "../process/Stage.ts"
 
@@ -17,7 +18,7 @@ describe.runIf(canMount)("a full disk", () => {
     using disk = new SmallDisk(12)
     const relay = await stage.relay()
     const home = path.join(disk.root, "laptop")
-    await stage.init(home, relay.address, "Laptop")
+    await settle(home, relay, "Laptop")
     const saved: Array<string> = []
     {
       await using sotto = await openSotto({ dir: home })

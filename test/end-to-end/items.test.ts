@@ -1,6 +1,7 @@
 /** Items by the command line alone: written, listed, in conflict, and decided about, by processes that come and go. */
 import { assert, describe, it } from "vitest"
 import type { Line } from "../process/Child.ts"
+import { makePair, settle } from "../process/devices.ts"
 import { expectCode, linesOf, Stage, text, valuesOf } from "../process/Stage.ts"
 
 /** Lines of a command that has to end well. */
@@ -19,7 +20,7 @@ describe("items", () => {
     await using stage = new Stage()
     const relay = await stage.relay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const [first] = await lines(stage, laptop, "pushed", ["put", "notes", "milk", "one bottle"])
     assert.deepInclude(first, { collection: "notes", key: "milk", stored: true })
     await lines(stage, laptop, "pushed", ["put", "notes", "milk", "two bottles"])
@@ -57,9 +58,7 @@ describe("items", () => {
   it("that two devices changed without knowing of it are listed on both, and decided about once", async () => {
     await using stage = new Stage()
     const relay = await stage.relay()
-    const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, relay.address, "Laptop")
-    await stage.pair(laptop, phone, relay.address, "Phone")
+    const { laptop, phone } = await makePair(stage, relay)
     await lines(stage, laptop, "pushed", ["put", "notes", "milk", "one bottle"])
     await lines(stage, laptop, "pushed", ["put", "notes", "bread", "rye"])
     assert.deepStrictEqual(await itemsOf(stage, phone), [["notes", "bread", "rye"], ["notes", "milk", "one bottle"]])

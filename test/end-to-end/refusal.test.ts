@@ -1,19 +1,23 @@
 /** What the command line refuses, and how it says so: exit codes and tags that scripts rely on. */
+import { openSotto } from "@sotto/runtime-node/open"
 import { RelayKey } from "@sotto/schema/Id"
 import { relayAddressToText } from "@sotto/schema/Ticket"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "vitest"
 import { type Ended } from "../process/Child.ts"
+import { settle, shareRelay, write } from "../process/devices.ts"
 import { filesOf } from "../process/Plaintext.ts"
 import { expectCode, linesOf, Stage, text } from "../process/Stage.ts"
+
+const anyRelay = shareRelay()
 
 const tagOf = (ended: Ended): string => text(linesOf(ended, "error")[0], "tag")
 
 describe("a relay", () => {
   it("says that its port is in use", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const second = stage.children.start([
       "relay",
       "--port",
@@ -28,7 +32,7 @@ describe("a relay", () => {
 
   it("does not share its directory with another one", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const second = stage.children.start(["relay", "--port", "0", "--data", relay.data, "--json"], { input: "" })
     const ended = expectCode(await second.ended, 1)
     assert.include(text(linesOf(ended, "error")[0], "message"), "locked")
@@ -49,7 +53,7 @@ describe("a relay", () => {
 describe("a device", () => {
   it("speaks to no other relay than the one that it was told", async () => {
     await using stage = new Stage()
-    const one = await stage.relay()
+    const one = await anyRelay()
     const other = await stage.relay({ data: stage.place.at("other") })
     const laptop = stage.home("laptop")
     const wrong = one.address.replace(one.key, other.key)
@@ -59,7 +63,7 @@ describe("a device", () => {
 
   it("does not take an address with a typing error", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = stage.home("laptop")
     const typo = relay.address.slice(0, -1) + (relay.address.endsWith("0") ? "1" : "0")
     for (const wrong of [typo, "relay.example", relay.address.split("#")[0] ?? ""]) {
@@ -70,7 +74,7 @@ describe("a device", () => {
 
   it("is set up once", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = stage.home("laptop")
     const first = await stage.init(laptop, relay.address, "Laptop")
     expectCode(await stage.run(laptop, ["init", "--relay", relay.address]), 1)
@@ -90,10 +94,10 @@ describe("a device", () => {
 
   it("does not work without its key, with an exposed one, or with another's", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, relay.address, "Laptop")
-    await stage.init(phone, relay.address, "Phone")
+    await settle(laptop, relay, "Laptop")
+    await settle(phone, relay, "Phone")
     const keyOf = (home: string): string => {
       const found = filesOf(home).find((file) => file.endsWith(".key"))
       if (found === undefined) throw new Error("no key file")
@@ -127,18 +131,17 @@ describe("a device", () => {
     assert.strictEqual(tagOf(ended), "StoreFailed")
     assert.lengthOf(filesOf(relay.data), before)
     const laptop = stage.home("laptop")
-    await stage.relay({ data: relay.data, port: relay.port })
-    await stage.init(laptop, relay.address, "Laptop")
+    await (await openSotto({ dir: laptop, relay: relay.address })).close()
     const asRelay = stage.children.start(["relay", "--port", "0", "--data", laptop, "--json"], { input: "" })
     expectCode(await asRelay.ended, 1)
   })
 
   it("is one process at a time", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
-    await stage.push(laptop, "x")
+    await settle(laptop, relay, "Laptop")
+    await write(laptop, "x")
     const follower = stage.children.start(["pull", "--follow", "--json"], { home: laptop })
     await follower.line("entry")
     const ended = expectCode(await stage.run(laptop, ["push", "y"]), 1)
@@ -183,7 +186,7 @@ describe("the command line", () => {
 describe("what lies on disk", () => {
   it("is its owner's alone", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = stage.home("laptop")
     await stage.init(laptop, relay.address, "Laptop")
     await stage.push(laptop, "x")

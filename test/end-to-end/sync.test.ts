@@ -1,5 +1,6 @@
 /** Writing with and without a relay in reach, by the command line alone. */
 import { assert, describe, it } from "vitest"
+import { makePair, settle, shareRelay, write } from "../process/devices.ts"
 import { RecordingProxy } from "../process/RecordingProxy.ts"
 import { expectCode, linesOf, Stage, text, valuesOf } from "../process/Stage.ts"
 
@@ -45,12 +46,14 @@ describe("what is written offline", () => {
   })
 })
 
+const anyRelay = shareRelay()
+
 describe("push and pull", () => {
   it("take text, files and standard input, and give the same bytes back", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     await stage.push(laptop, "grüße, 世界")
     expectCode(await stage.run(laptop, ["push", "-"], { input: "from\nstandard input\n" }), 0)
     const binary = Uint8Array.of(0xff, 0x00, 0xfe)
@@ -66,12 +69,10 @@ describe("push and pull", () => {
 
   it("follow what others write, from where one was", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
-    const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, relay.address, "Laptop")
-    await stage.pair(laptop, phone, relay.address, "Phone")
+    const relay = await anyRelay()
+    const { laptop, phone } = await makePair(stage, relay)
     const first = await stage.push(laptop, "one")
-    await stage.push(laptop, "two")
+    await write(laptop, "two")
     const follower = stage.children.start(["pull", "--follow", "--after", String(first["position"]), "--json"], {
       home: phone
     })
@@ -84,9 +85,9 @@ describe("push and pull", () => {
 
   it("refuse what no entry can hold, and save nothing", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const ended = expectCode(await stage.run(laptop, ["push", "-"], { input: new Uint8Array(64 * 1024 + 1) }), 1)
     assert.strictEqual(linesOf(ended, "error")[0]?.["tag"], "TooLarge")
     assert.lengthOf(await stage.pull(laptop), 0)
@@ -99,9 +100,7 @@ describe("a line that is cut while a command runs", () => {
     const relay = await stage.relay()
     await using proxy = await RecordingProxy.to(relay.port)
     const through = relay.address.replace(`:${relay.port}/`, `:${proxy.port}/`)
-    const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, through, "Laptop")
-    await stage.pair(laptop, phone, through, "Phone")
+    const { laptop, phone } = await makePair(stage, { address: through })
     const follower = stage.children.start(["pull", "--follow", "--json"], { home: phone })
     await stage.push(laptop, "one")
     await follower.line("entry", (line) => line["value"] === "one")

@@ -2,6 +2,7 @@
 import * as path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "vitest"
+import { makePair, write } from "../process/devices.ts"
 import { expectCode, linesOf, Stage, text } from "../process/Stage.ts"
 
 /** What somebody does to the rows of a device's store. */
@@ -15,13 +16,11 @@ describe("sotto verify", () => {
   it("finds a device sound, and names what does not agree when it is not", async () => {
     await using stage = new Stage()
     const relay = await stage.relay()
-    const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    const nothing = expectCode(await stage.run(laptop, ["verify"]), 1)
+    const nothing = expectCode(await stage.run(stage.home("laptop"), ["verify"]), 1)
     assert.strictEqual(linesOf(nothing, "error")[0]?.["tag"], "NotSetUp")
 
-    await stage.init(laptop, relay.address, "Laptop")
-    await stage.pair(laptop, phone, relay.address, "Phone")
-    await stage.push(laptop, "one")
+    const { laptop } = await makePair(stage, relay)
+    await write(laptop, "one")
     await relay.child.stop("SIGTERM")
     expectCode(await stage.run(laptop, ["push", "two"]), 3)
     const [sound] = linesOf(expectCode(await stage.run(laptop, ["verify"]), 0), "verified")

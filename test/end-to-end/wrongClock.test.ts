@@ -4,6 +4,7 @@
  */
 import { assert, describe, it } from "vitest"
 import type { Ended, Launch } from "../process/Child.ts"
+import { settle, shareRelay, write } from "../process/devices.ts"
 import { clockAhead } from "../process/shiftedClock.ts"
 import { expectCode, linesOf, Stage, text, valuesOf } from "../process/Stage.ts"
 
@@ -11,6 +12,8 @@ import { expectCode, linesOf, Stage, text, valuesOf } from "../process/Stage.ts"
 const WRONG = 11
 /** A little later than that on the other clock. */
 const LATER = 3
+
+const anyRelay = shareRelay()
 
 const checkOf = (ended: Ended, name: string) => linesOf(ended, "check").find((line) => line["name"] === name)
 
@@ -31,10 +34,10 @@ const pairByLink = async (stage: Stage, host: [string, Launch], guest: [string, 
 describe("a device's clock", () => {
   it("that is ahead: it pairs by a fresh link, and what it writes waits on the others until its time", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, relay.address, "Laptop")
-    await stage.push(laptop, "in time")
+    await settle(laptop, relay, "Laptop")
+    await write(laptop, "in time")
     const ahead = clockAhead(WRONG)
     await pairByLink(stage, [laptop, {}], [phone, ahead])
     await pushed(stage, phone, "from the future", ahead)
@@ -54,10 +57,10 @@ describe("a device's clock", () => {
 
   it("that is behind: it pairs, is read at once, and has the others' entries when its own time has come", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, relay.address, "Laptop")
-    await stage.push(laptop, "in time")
+    await settle(laptop, relay, "Laptop")
+    await write(laptop, "in time")
     const behind = clockAhead(-WRONG)
     await pairByLink(stage, [laptop, {}], [phone, behind])
     await pushed(stage, phone, "from the past", behind)
@@ -68,7 +71,7 @@ describe("a device's clock", () => {
 
   it("that is ahead on the device that shows the code, and is set right: the new one comes in, nothing is lost", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
     const ahead = clockAhead(WRONG)
     expectCode(await stage.run(laptop, ["init", "--relay", relay.address, "--name", "Laptop"], ahead), 0)

@@ -1,19 +1,23 @@
 /**
  * Every TypeScript fence of the pages is a program that compiles and does what its comments say (`// => what it
  * prints`), each in a process and a directory of its own, with a relay at `SOTTO_RELAY`. One that begins with
- * `// not run` or leaves something out (`…`) is compiled alone, and so are the fences in comments of sources.
+ * `// not run` or leaves something out (`…`) is compiled alone, and so are the fences in comments of sources. They run as
+ * bundles that share their parts: loading the sources again for each takes longer than what most of them do.
  */
 import { execFile } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { bundleAll } from "../../tools/bundle.ts"
 import { compileCache } from "../process/command.ts"
 import { Stage } from "../process/Stage.ts"
 import { root } from "../tidy/tree.ts"
 import { fences, nameOf, programOf } from "./fences.ts"
 
 const folder = path.join(root, ".tmp", "example")
+const runs = fences.filter(({ run }) => run)
+const bundles = path.join(folder, "bundle")
 const exec = promisify(execFile)
 
 /** What tests are compiled with, but for what a reader may leave unused. */
@@ -57,6 +61,8 @@ describe("the fences of the pages", () => {
     for (const fence of fences) fs.writeFileSync(path.join(folder, nameOf(fence)), programOf(fence))
     // Pairings of all examples come from one address; people take longer.
     const started = stage.relay({ env: { SOTTO_RELAY_MAILBOX_CLAIMS_PER_TEN_MINUTES: "1000" } })
+    const entries = Object.fromEntries(runs.map((fence) => [nameOf(fence), path.join(folder, nameOf(fence))]))
+    await bundleAll(entries, { dir: bundles, ext: ".js", parts: "parts" })
     errors = await complaints()
     relay = (await started).address
   })
@@ -72,10 +78,10 @@ describe("the fences of the pages", () => {
     assert.deepStrictEqual(errors.filter((error) => error.startsWith(nameOf(fence))), [])
   })
 
-  it.for(fences.filter(({ run }) => run))("run: $page:$line", async (fence) => {
+  it.for(runs)("run: $page:$line", async (fence) => {
     const cwd = stage.place.at(nameOf(fence))
     fs.mkdirSync(cwd, { recursive: true })
-    const { stdout } = await exec(process.execPath, ["--conditions=@sotto/source", path.join(folder, nameOf(fence))], {
+    const { stdout } = await exec(process.execPath, [path.join(bundles, `${nameOf(fence)}.js`)], {
       cwd,
       env: { ...process.env, NODE_COMPILE_CACHE: compileCache, SOTTO_RELAY: relay, SOTTO_HOME: path.join(cwd, "home") },
       timeout: 30_000

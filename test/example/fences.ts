@@ -1,6 +1,6 @@
 /**
  * The TypeScript fences of pages and of comments in sources, as programs: each in a file of its own, at the same line as
- * on its page, so that what the compiler and Node say about it points there.
+ * on its page, so that what the compiler says about it points there.
  */
 import { files, read } from "../tidy/tree.ts"
 

@@ -5,6 +5,7 @@
 import { openSotto } from "@sotto/runtime-node/open"
 import { assert, describe, it } from "vitest"
 import { programPath } from "./command.ts"
+import { admit, settle } from "./devices.ts"
 import { Stage, text } from "./Stage.ts"
 
 const KILLS = 12
@@ -24,7 +25,7 @@ describe("a device that is killed while it writes", () => {
     await using stage = new Stage()
     const relay = await stage.relay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const saved: Array<string> = []
     for (let kill = 0; kill < KILLS; kill++) {
       const writer = stage.children.start([laptop, `round-${kill}`], { script: programPath("writer") })
@@ -40,8 +41,8 @@ describe("a device that is killed while it writes", () => {
     assert.deepStrictEqual(saved.filter((value) => !values.includes(value)), [])
     // The same from the relay's side: a device that joins reads it all there.
     const phone = stage.home("phone")
-    await stage.pair(laptop, phone, relay.address, "Phone")
-    const received = new Set((await stage.pull(phone)).map((line) => line["value"]))
+    await admit(laptop, phone, "Phone")
+    const received = new Set(await valuesIn(phone))
     assert.deepStrictEqual(saved.filter((value) => !received.has(value)), [])
     assert.strictEqual(received.size, values.length)
   })

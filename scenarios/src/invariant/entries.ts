@@ -41,25 +41,6 @@ export const authenticity = overEntries("authenticity", () => (shown, { truth: {
   return undefined
 })
 
-/** No device shows an operation twice, nor an entry at two places, nor places out of order. */
-export const atMostOnce = overEntries("atMostOnce", () => (shown, { node, reading, world }) => {
-  const { byId, idByOp } = reading
-  const before = byId.get(shown.id)
-  if (before !== undefined) return `entry ${shown.id.slice(0, 12)} at ${before.ordinal} and again at ${shown.ordinal}`
-  byId.set(shown.id, shown)
-  for (const op of shown.ops) {
-    if (isUntold(op)) continue
-    const other = idByOp.get(op)
-    // A device that was put back to an older state writes again what nobody had seen, and tells so a moment later.
-    const isRewritten = shown.own && world.nodes.some(({ losses, name }) => name === node && losses > 0)
-    if (other !== undefined && !isRewritten) {
-      return `${nameOf(op)} in two entries: ${other.slice(0, 12)} and ${shown.id.slice(0, 12)}`
-    }
-    idByOp.set(op, shown.id)
-  }
-  return undefined
-})
-
 /**
  * Whether a device may use a number again: it was put back to an older state, and what it had sent since then is at no
  * relay, or at one that it has not read yet.
@@ -69,6 +50,33 @@ const mayRepeat = (world: Invariant.World, author: string | undefined): boolean 
   const isPutBack = world.nodes.some(({ losses, name }) => name === author && losses > 0)
   return isPutBack && (relays.length > 1 || relays.some(({ losses }) => losses > 0))
 }
+
+/**
+ * No device shows an operation twice, nor an entry at two places, nor places out of order.
+ *
+ * A device that was put back to an older state writes again what nobody had seen, and tells so a moment later. What it wrote
+ * before it had read the last relay, others may have got by another one: they see it twice, in two entries.
+ */
+export const atMostOnce = overEntries("atMostOnce", () => (shown, { node, reading, truth, world }) => {
+  const { byId, idByOp } = reading
+  const before = byId.get(shown.id)
+  const isRewritten = shown.own
+    ? world.nodes.some(({ losses, name }) => name === node && losses > 0)
+    : mayRepeat(world, truth.nodeByDevice.get(shown.device))
+  if (before !== undefined && !isRewritten) {
+    return `entry ${shown.id.slice(0, 12)} at ${before.ordinal} and again at ${shown.ordinal}`
+  }
+  byId.set(shown.id, shown)
+  for (const op of shown.ops) {
+    if (isUntold(op)) continue
+    const other = idByOp.get(op)
+    if (other !== undefined && !isRewritten) {
+      return `${nameOf(op)} in two entries: ${other.slice(0, 12)} and ${shown.id.slice(0, 12)}`
+    }
+    idByOp.set(op, shown.id)
+  }
+  return undefined
+})
 
 /** One device, one lane, one sequence number: one entry, for all devices but its author, and with one content. */
 export const noSequenceReuse = overEntries("noSequenceReuse", () => {

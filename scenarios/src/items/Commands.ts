@@ -74,9 +74,12 @@ const item = Workload.command({
           const found = yield* firstConflict(board)
           if (found === undefined) return
           handle.host.mark("conflict resolved")
-          const { conflict, items, merge } = found
-          const receipt = yield* items.conflicts.resolve(conflict, decide(conflict, value))
-          return yield* told(handle, board, { ...input, merge, key: conflict.key }, receipt)
+          const { conflict: { key }, items, merge } = found
+          // By its key: decided about as it is when it is written. Two decisions about one that was read before stand beside
+          // each other, since neither knows of the other.
+          const resolved = items.conflicts.resolve(key, (conflict) => decide(conflict, value))
+          const receipt = yield* Effect.catchTag(resolved, "NoConflict", () => Effect.undefined)
+          return yield* told(handle, board, { ...input, merge, key }, receipt)
         }
         case "put":
           return yield* told(handle, board, input, yield* items.put(key, yield* valueOf(handle, items, input)))

@@ -7,6 +7,9 @@ import * as Entries from "../invariant/entries.ts"
 import * as Keeping from "../invariant/keeping.ts"
 import * as Secrecy from "../invariant/secrecy.ts"
 
+/** Within these, a device has noticed that its relay is gone, and is connected again. */
+export const NOTICE_SECONDS = 90
+
 /** What services a fault may let fail, one call after the other. */
 export const calls = ["commit", "committed", "connect", "append", "appended", "random"] as const
 

@@ -34,7 +34,7 @@ const inner = Bounds.within(Simulation.make({
     ...Everywhere.invariants(),
     Durability.noAckedLoss,
     ...Items.invariants(),
-    Convergence.make({ among: ["client"] })
+    Convergence.make({ among: ["client"], restSeconds: Everywhere.NOTICE_SECONDS })
   ],
   // Who was removed is off in the end: healed, it would never come to hold what the others hold.
   required: { nodes: { client: 2 }, phases: ["heal"] },

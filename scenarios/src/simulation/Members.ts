@@ -84,7 +84,7 @@ const inner = Simulation.make({
     Secrecy.noFalseAccusation,
     Secrecy.understood,
     ...Items.invariants(),
-    Convergence.make({ among: ["client", "joiner"] }),
+    Convergence.make({ among: ["client", "joiner"], restSeconds: Everywhere.NOTICE_SECONDS }),
     Keeping.spareHasAll
   ],
   required: { nodes: { relay: 1, client: 1 }, knobs: ["aim"] },

@@ -34,7 +34,7 @@ export const pairing: Simulation.Simulation = Bounds.within(Simulation.make({
     Durability.noAckedLoss,
     Secrecy.noFalseAccusation,
     Secrecy.understood,
-    Convergence.make({ among: ["client", "guest"] })
+    Convergence.make({ among: ["client", "guest"], restSeconds: Everywhere.NOTICE_SECONDS })
   ],
   required: { nodes: { relay: 1, client: 1 } },
   phases: { liveness: "3 minutes" }

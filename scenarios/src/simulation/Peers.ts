@@ -50,7 +50,7 @@ const inner = Bounds.within(Simulation.make({
     Secrecy.noFalseAccusation,
     Secrecy.understood,
     ...Items.invariants(),
-    Convergence.make({ among: ["client"] }),
+    Convergence.make({ among: ["client"], restSeconds: Everywhere.NOTICE_SECONDS }),
     Meeting.relaysHaveAll,
     Meeting.metIsSame
   ],

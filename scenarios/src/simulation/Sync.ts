@@ -44,7 +44,7 @@ const inner = Simulation.make({
     Secrecy.noFalseAccusation,
     Secrecy.understood,
     ...Items.invariants(),
-    Convergence.make({ among: ["client"] }),
+    Convergence.make({ among: ["client"], restSeconds: Everywhere.NOTICE_SECONDS }),
     Quiescence.make({ messagesPerNodePerSecond: 20 })
   ],
   required: { nodes: { relay: 1, client: 1 } },

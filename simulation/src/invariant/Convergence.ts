@@ -2,8 +2,8 @@
  * After healing, everybody that may see the same comes to hold the same.
  *
  * 1. Nodes that show a digest and live on have equal digests in the end; what differs first is named.
- * 2. After a cold restart they hold what they held before. So the world is watched for some seconds after it came to rest:
- *    what was still on its way then, from a node that is gone, comes before the restart and not with it.
+ * 2. After a cold restart they hold what they held before. So where nodes are gone for good the world is watched for some
+ *    seconds after it came to rest: what was still on its way from them comes before the restart, and not with it.
  */
 import * as Invariant from "../Invariant.ts"
 import type { Json } from "../Scenario.ts"
@@ -11,9 +11,9 @@ import type { Json } from "../Scenario.ts"
 export interface Options {
   /** Only nodes of these kinds. */
   readonly among?: ReadonlyArray<string>
+  /** How long it is watched at rest when nodes are gone for good: as long as a node takes to notice it, 5 seconds. */
+  readonly restSeconds?: number
 }
-
-const REST_MICROS = 5_000_000
 
 /** The first place at which two values differ, keys in order: its path, and what each has there. */
 export const firstDifference = (
@@ -43,7 +43,7 @@ export const make = (options: Options = {}): Invariant.Invariant =>
       )
     let ended: ReadonlyMap<string, string | undefined> = new Map()
     return {
-      restMicros: REST_MICROS,
+      restMicros: world.scenario.phases.heal === "all" ? 0 : (options.restSeconds ?? 5) * 1_000_000,
       isSettled: () => new Set(members().map(({ probe }) => probe?.digest)).size <= 1,
       onEnd: () => {
         ended = new Map(members().map(({ name, probe }) => [name, probe?.digest]))

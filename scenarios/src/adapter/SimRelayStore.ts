@@ -68,7 +68,14 @@ const Operation = Schema.Union([
     expiresMillis: uint()
   }),
   tagged("Sweep", 6, { nowMillis: uint(), activeSinceMillis: uint(), knownSinceMillis: uint(), limit: uint() }),
-  tagged("Secret", 7, { name: boundedText(256), value: boundedBytes(MANY) })
+  tagged("Secret", 7, { name: boundedText(256), value: boundedBytes(MANY) }),
+  tagged("Aside", 8, {
+    route: RouteId,
+    writes: boundedArray(
+      Schema.Struct({ key: boundedBytes(MANY), value: Schema.NullOr(boundedBytes(MANY)) }),
+      MANY
+    )
+  })
 ])
 type Operation = typeof Operation.Type
 
@@ -100,6 +107,11 @@ const redo = (store: Service, operation: Operation): Effect.Effect<unknown, unkn
       return store.sweep(operation)
     case "Secret":
       return store.secret.set(operation.name, operation.value)
+    case "Aside":
+      return store.aside.write({
+        ...operation,
+        writes: operation.writes.map(({ key, value }) => value === null ? { key } : { key, value })
+      })
   }
 }
 
@@ -203,6 +215,14 @@ const writes = (memory: Service, record: AppendRecord) => {
     ack: (input) => perform({ _tag: "Ack", ...input }, memory.ack(input)),
     prune: (input) => perform({ _tag: "Prune", ...input }, memory.prune(input)),
     sweep,
+    aside: {
+      ...memory.aside,
+      write: ({ route, writes }) =>
+        perform(
+          { _tag: "Aside", route, writes: writes.map(({ key, value }) => ({ key, value: value ?? null })) },
+          memory.aside.write({ route, writes })
+        )
+    },
     secret: {
       get: memory.secret.get,
       set: (name, value) => perform({ _tag: "Secret", name, value }, memory.secret.set(name, value))

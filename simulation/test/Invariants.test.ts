@@ -19,7 +19,7 @@ import * as ReadYourWrites from "../src/invariant/ReadYourWrites.ts"
 import * as RecoveryTime from "../src/invariant/RecoveryTime.ts"
 import * as UniqueIds from "../src/invariant/UniqueIds.ts"
 import * as Node from "../src/Node.ts"
-import type { Command, Json } from "../src/Scenario.ts"
+import type { Command, Json, Scenario } from "../src/Scenario.ts"
 import * as Workload from "../src/Workload.ts"
 import { broken, tiny } from "./kit/tiny.ts"
 
@@ -195,6 +195,22 @@ describe("what nodes hold", () => {
     assert.strictEqual(report.violations[0]?.phase, "restart")
   })
 
+  it("convergence: where nodes are gone for good, what they sent last has its time to come", () => {
+    const restedMicros = (heal: Scenario["phases"]["heal"], restSeconds?: number) => {
+      const { rows } = tiny({
+        invariants: [Convergence.make(restSeconds === undefined ? {} : { restSeconds })],
+        nodes: { peer: shelves({ spread: false }) },
+        edit: (scenario) => ({ ...scenario, phases: { ...scenario.phases, heal } })
+      })
+      const began = (name: string) =>
+        rows.find(({ kind, payload }) => kind === "phase" && payload?.["phase"] === name)?.tMicros ?? Number.NaN
+      return began("audit") - began("liveness")
+    }
+    assert.strictEqual(restedMicros("all", 7), 0)
+    assert.strictEqual(restedMicros(["peer-1"]), 5_000_000)
+    assert.strictEqual(restedMicros(["peer-1"], 7), 7_000_000)
+  })
+
   it("no acked loss: what a node answered for, and does not hold", () => {
     const invariants = [
       NoAckedLoss.make({
@@ -360,7 +376,9 @@ describe("what crosses the network, and what is written down", () => {
     const run = (perSecond: number) =>
       tiny({
         nodes: { peer: talker("x", perSecond) },
-        invariants: [Quiescence.make({ messagesPerNodePerSecond: 3 }), Convergence.make()]
+        // Others want more rest than it does: that counts for nothing.
+        invariants: [Quiescence.make({ messagesPerNodePerSecond: 3 }), Convergence.make({ restSeconds: 9 })],
+        edit: (scenario) => ({ ...scenario, phases: { ...scenario.phases, heal: ["peer-1", "peer-2"] } })
       })
     assert.deepStrictEqual(broken(run(3)), [])
     assert.deepStrictEqual(broken(run(5)), ["quiescence"])

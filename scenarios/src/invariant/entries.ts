@@ -60,10 +60,9 @@ const mayRepeat = (world: Invariant.World, author: string | undefined): boolean 
 export const atMostOnce = overEntries("atMostOnce", () => (shown, { node, reading, truth, world }) => {
   const { byId, idByOp } = reading
   const before = byId.get(shown.id)
-  const isRewritten = shown.own
-    ? world.nodes.some(({ losses, name }) => name === node && losses > 0)
-    : mayRepeat(world, truth.nodeByDevice.get(shown.device))
-  if (before !== undefined && !isRewritten) {
+  const isTakenBack = shown.own && world.nodes.some(({ losses, name }) => name === node && losses > 0)
+  const isRewritten = isTakenBack || (!shown.own && mayRepeat(world, truth.nodeByDevice.get(shown.device)))
+  if (before !== undefined && !isTakenBack) {
     return `entry ${shown.id.slice(0, 12)} at ${before.ordinal} and again at ${shown.ordinal}`
   }
   byId.set(shown.id, shown)

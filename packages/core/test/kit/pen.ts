@@ -9,7 +9,7 @@ import * as Device from "../../src/Device.ts"
 import * as Sealing from "../../src/log/Sealing.ts"
 import * as Membership from "../../src/space/Membership.ts"
 import * as Rekey from "../../src/space/Rekey.ts"
-import { currentEpoch, type SpaceState } from "../../src/space/SpaceState.ts"
+import { applyOp, currentEpoch, type SpaceState, withEpoch } from "../../src/space/SpaceState.ts"
 import { type CryptoService, expectSuccess, NOW, put, type Seat } from "./seededSpace.ts"
 
 export interface Written {
@@ -47,6 +47,18 @@ export const removalAfter = (
   })
   if (prepared === undefined) throw new Error("no key of the current epoch")
   return prepared.op
+}
+
+/** The operation by which `by` gives a space its next epoch, nobody removed, and the space as `by` has it then. */
+export const rekeyed = (crypto: CryptoService, by: Seat): { readonly op: MemberOp; readonly state: SpaceState } => {
+  const { state } = by
+  const signer = Membership.deviceSigner(crypto, by.identity)
+  const prepared = Rekey.prepare({ crypto, state, signer, removed: [], cutoffs: [], nowMillis: NOW })
+  if (prepared === undefined) throw new Error("no key of the current epoch")
+  const { adminSeed, op, secret } = prepared
+  const next = withEpoch(crypto, expectSuccess(applyOp(crypto, state, op)), secret, adminSeed)
+  if (next === undefined) throw new Error("a key that does not fit")
+  return { op, state: next }
 }
 
 /** One entry in its envelope, opened again. */

@@ -2,8 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Ordinal } from "@sotto/core/log/Cursor"
 import type { KnownRow } from "@sotto/core/log/Ledger"
 import * as ReconcileSet from "@sotto/core/reconcile/ReconcileSet"
-import * as Membership from "@sotto/core/space/Membership"
-import * as Rekey from "@sotto/core/space/Rekey"
 import * as SpaceState from "@sotto/core/space/SpaceState"
 import type { Write } from "@sotto/core/Store"
 import { EnvelopeId, Epoch } from "@sotto/schema/Id"
@@ -12,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as fc from "fast-check"
 import * as IdBench from "../kit/idBench.ts"
-import { expectSuccess, NOW } from "../kit/seededSpace.ts"
+import { rekeyed } from "../kit/pen.ts"
 import { flipped } from "../kit/verifyScene.ts"
 import type { Fault } from "../kit/World.ts"
 import { idsFrom, setOf, stateOf } from "../reconcile/kit.ts"
@@ -245,13 +243,7 @@ describe("the sets of ids of a device", () => {
       yield* bench.say(said(0, 2000))
       const sets = yield* bench.current
       yield* bench.save
-      const { crypto, identity, state } = bench.space
-      const signer = Membership.deviceSigner(crypto, identity)
-      const prepared = Rekey.prepare({ crypto, state, signer, removed: [], cutoffs: [], nowMillis: NOW })
-      if (prepared === undefined) return yield* Effect.die("the space has no key")
-      const { op, secret } = prepared
-      const next = SpaceState.withEpoch(crypto, expectSuccess(SpaceState.applyOp(crypto, state, op)), secret)
-      if (next === undefined) return yield* Effect.die("the epoch is not committed to")
+      const { state: next } = rekeyed(bench.space.crypto, bench.space)
       assert.strictEqual(SpaceState.currentEpoch(next).epoch, 2)
       yield* bench.setState(next)
       const [scans, commits] = [bench.scans(), bench.commits()]

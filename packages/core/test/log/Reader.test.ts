@@ -4,13 +4,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import * as Reader from "../../src/log/Reader.ts"
-import * as Membership from "../../src/space/Membership.ts"
-import * as Rekey from "../../src/space/Rekey.ts"
-import * as SpaceState from "../../src/space/SpaceState.ts"
 import type { Store } from "../../src/Store.ts"
 import * as JournalBench from "../kit/journalBench.ts"
-import { hand } from "../kit/pen.ts"
-import { control, expectSuccess, makeSpace, NOW, put } from "../kit/seededSpace.ts"
+import { hand, rekeyed } from "../kit/pen.ts"
+import { control, makeSpace, NOW, put } from "../kit/seededSpace.ts"
 import * as World from "../kit/World.ts"
 
 describe("entries that are read while storage has not answered yet", () => {
@@ -32,20 +29,15 @@ describe("entries that are read while storage has not answered yet", () => {
       const bench = yield* JournalBench.make(crypto, space, slow)
       const pen = hand(crypto, state, identity)
       yield* bench.accept(bench.relay.place(pen.seal({ ops: [put("a", "", "before")] }).bytes))
-      const signer = Membership.deviceSigner(crypto, identity)
-      const prepared = Rekey.prepare({ crypto, state, signer, removed: [], cutoffs: [], nowMillis: NOW })
-      if (prepared === undefined) return yield* Effect.die("no key of the current epoch")
-      const applied = expectSuccess(SpaceState.applyOp(crypto, state, prepared.op))
-      const next = SpaceState.withEpoch(crypto, applied, prepared.secret, prepared.adminSeed)
-      if (next === undefined) return yield* Effect.die("a key that does not fit")
-      const rekeyed = hand(crypto, state, identity).seal({ ops: [control(prepared.op)] }).bytes
+      const { op, state: next } = rekeyed(crypto, { state, identity })
+      const moved = hand(crypto, state, identity).seal({ ops: [control(op)] }).bytes
       const after = pen.seal({ ops: [put("a", "", "of its epoch")] })
       assert.strictEqual(after.opened.header.epoch, 1)
       const sealed = hand(crypto, next, identity).seal({ ops: [put("b", "", "of the next epoch")] }).bytes
 
       holds = true
       const before = commits
-      const accepting = yield* Effect.forkChild(bench.accept(bench.relay.place(after.bytes, rekeyed, sealed)))
+      const accepting = yield* Effect.forkChild(bench.accept(bench.relay.place(after.bytes, moved, sealed)))
       yield* World.until("the rows are there", () => commits > before)
       assert.deepStrictEqual(yield* bench.values, ["before"])
       assert.lengthOf(yield* Reader.log(bench.journal(), {}), 1)

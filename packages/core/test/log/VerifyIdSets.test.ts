@@ -3,13 +3,10 @@ import { Ordinal } from "@sotto/core/log/Cursor"
 import * as Ledger from "@sotto/core/log/Ledger"
 import { Findings } from "@sotto/core/log/verify/Findings"
 import * as IdSets from "@sotto/core/log/verify/IdSets"
-import * as Membership from "@sotto/core/space/Membership"
-import * as Rekey from "@sotto/core/space/Rekey"
-import * as SpaceState from "@sotto/core/space/SpaceState"
 import { EnvelopeId } from "@sotto/schema/Id"
 import * as Effect from "effect/Effect"
 import * as IdBench from "../kit/idBench.ts"
-import { expectSuccess, NOW } from "../kit/seededSpace.ts"
+import { rekeyed } from "../kit/pen.ts"
 import { flipped } from "../kit/verifyScene.ts"
 import { idsFrom } from "../reconcile/kit.ts"
 
@@ -47,14 +44,7 @@ describe("saved sets of ids that are looked through", () => {
       assert.isAbove((yield* snapshotRows(bench)).length, 4)
       assert.deepStrictEqual(yield* verify(bench), [])
       assert.deepStrictEqual(yield* verify(yield* IdBench.make("none")), [])
-      const { space: { crypto, identity, state } } = bench
-      const signer = Membership.deviceSigner(crypto, identity)
-      const prepared = Rekey.prepare({ crypto, state, signer, removed: [], cutoffs: [], nowMillis: NOW })
-      if (prepared === undefined) return yield* Effect.die("no key of the current epoch")
-      const applied = expectSuccess(SpaceState.applyOp(crypto, state, prepared.op))
-      const next = SpaceState.withEpoch(crypto, applied, prepared.secret, prepared.adminSeed)
-      if (next === undefined) return yield* Effect.die("a key that does not fit")
-      yield* bench.setState(next)
+      yield* bench.setState(rekeyed(bench.space.crypto, bench.space).state)
       assert.deepStrictEqual(yield* verify(bench), [])
     }))
 

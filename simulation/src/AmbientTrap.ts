@@ -1,4 +1,5 @@
 /** The machine's functions, replaced by ones that know the process that calls them (Trap.ts). */
+import * as StackTraces from "./StackTraces.ts"
 import type { Ground, Patch, Subject, Traps } from "./Trap.ts"
 
 type Call = (...args: ReadonlyArray<unknown>) => unknown
@@ -133,7 +134,7 @@ const mathRandom = (ground: Ground, traps: Traps): Patch => {
 
 /** Whether `Hash.random` is who called the function that calls this. */
 const hashesIdentity = (): boolean => {
-  const [, , , caller = ""] = (new Error().stack ?? "").split("\n")
+  const [, caller = ""] = StackTraces.here(2)
   return /\/effect\/(?:dist|src)\/Hash\.[jt]s/.test(caller)
 }
 

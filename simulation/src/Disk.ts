@@ -273,12 +273,12 @@ export class Disk {
     return true
   }
 
-  /** Everything that is on it, as a process would see it: for looking at it from outside. */
+  /** Everything that is on it, as a process would see it: for looking at it from outside, now and not later. */
   contents(): ReadonlyArray<{ readonly file: string; readonly bytes: Uint8Array }> {
-    return [...this.live.bodyByFile.keys()].toSorted().map((file) => {
-      const body = this.live.file(file)
-      return { file, bytes: body?.read(0, body.length) ?? new Uint8Array(0) }
-    })
+    return [...this.live.bodyByFile.keys()].toSorted().map((file) => ({
+      file,
+      bytes: this.live.file(file)?.view() ?? new Uint8Array(0)
+    }))
   }
 
   /** What is durable now, to be put back later. */

@@ -39,6 +39,11 @@ export class Body {
     return this.bytes.slice(offset, Math.min(this.length, offset + length))
   }
 
+  /** All of it as it is now; whoever keeps it copies it. */
+  view(): Uint8Array {
+    return this.bytes.subarray(0, this.length)
+  }
+
   flip(offset: number, bit: number): void {
     this.bytes[offset] = (this.bytes[offset] ?? 0) ^ (1 << bit)
   }

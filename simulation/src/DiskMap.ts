@@ -83,10 +83,9 @@ const over = (journal: Journal.Journal, table: Table, compactBytes: number): Dis
     commit: (writes) =>
       Effect.suspend(() => {
         if (writes.length === 0) return Effect.void
-        const batch = writes.map(({ key, value }) =>
-          value === undefined ? { key: key.slice() } : { key: key.slice(), value: value.slice() }
-        )
-        return Effect.andThen(journal.append(encodeBatch(batch), () => table.apply(batch)), compact)
+        // What the caller owns is copied once: the table keeps views of the record.
+        const record = encodeBatch(writes)
+        return Effect.andThen(journal.append(record, () => table.apply(decodeBatch(record) ?? [])), compact)
       })
   }
 }
@@ -111,6 +110,7 @@ const encodeBatch = (writes: ReadonlyArray<Write>): Uint8Array => {
   return bytes
 }
 
+/** The writes of a record, as views of it. */
 const decodeBatch = (bytes: Uint8Array): ReadonlyArray<Write> | undefined => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const writes: Array<Write> = []
@@ -121,8 +121,8 @@ const decodeBatch = (bytes: Uint8Array): ReadonlyArray<Write> | undefined => {
     const valueLength = view.getUint32(at + 4)
     const end = valueLength === DELETED ? keyEnd : keyEnd + valueLength
     if (end > bytes.length) return undefined
-    const key = bytes.slice(at + HEAD_BYTES, keyEnd)
-    writes.push(valueLength === DELETED ? { key } : { key, value: bytes.slice(keyEnd, end) })
+    const key = bytes.subarray(at + HEAD_BYTES, keyEnd)
+    writes.push(valueLength === DELETED ? { key } : { key, value: bytes.subarray(keyEnd, end) })
     at = end
   }
   return writes

@@ -10,6 +10,7 @@
  *          (one per thread)      (one)
  * ```
  */
+import * as Result from "effect/Result"
 import { type Find, fromReport, fromShrunk } from "./output/Find.ts"
 import type { Summary } from "./output/Summary.ts"
 import { type Budget, type Outcome, outcomeOf, type Progress, Tally } from "./Progress.ts"
@@ -123,12 +124,13 @@ export class Explorer {
 
 /** The report of a seed, or how the harness failed at it. */
 const runSeed = (simulation: Simulation, seed: Seed.Seed, strategy?: string): Report | string => {
-  try {
-    return simulation.run(simulation.expand(seed, strategy))
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.stack ?? cause.message : String(cause)
-    return `${simulation.name} threw at seed ${Seed.toText(seed)}: ${why}`
-  }
+  const run = (trace: boolean) => Result.try(() => simulation.run(simulation.expand(seed, strategy), { trace }))
+  return Result.getOrElse(run(false), () =>
+    // Once more, with the place where it was thrown.
+    Result.getOrElse(run(true), (cause) => {
+      const why = cause instanceof Error ? cause.stack ?? cause.message : String(cause)
+      return `${simulation.name} threw at seed ${Seed.toText(seed)}: ${why}`
+    }))
 }
 
 /** Adds up what explorers of one simulation do. */

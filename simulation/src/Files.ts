@@ -66,13 +66,18 @@ export const make = (disk: Disk, owner: Owner): Files => {
 }
 
 const readAll = Effect.fnUntraced(function*(read: Files["read"], size: () => number, file: string) {
-  const all = new Uint8Array(size())
-  let at = 0
+  const length = size()
+  if (length === 0) return new Uint8Array(0)
+  const first = yield* read(file, 0, length)
+  if (first.length === length) return first
+  const all = new Uint8Array(length)
+  all.set(first)
+  let at = first.length
   while (at < all.length) {
     const bytes = yield* read(file, at, all.length - at)
     if (bytes.length === 0) break
     all.set(bytes, at)
     at += bytes.length
   }
-  return all.slice(0, at)
+  return all.subarray(0, at)
 })

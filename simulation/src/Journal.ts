@@ -76,7 +76,7 @@ interface Found {
   readonly end: number
 }
 
-/** The record at a place, if there is a whole one. */
+/** The record at a place, if there is a whole one: a view. */
 const decode = (bytes: Uint8Array, at: number): Found | undefined => {
   if (at + HEADER_BYTES > bytes.length) return undefined
   // Looked at first: a torn tail is searched byte by byte.
@@ -84,7 +84,7 @@ const decode = (bytes: Uint8Array, at: number): Found | undefined => {
   const header = view(bytes)
   const end = at + HEADER_BYTES + header.getUint32(at + 2)
   if (end > bytes.length) return undefined
-  const payload = bytes.slice(at + HEADER_BYTES, end)
+  const payload = bytes.subarray(at + HEADER_BYTES, end)
   const checksum = header.getUint32(at + 14)
   if (crc32(crc32(0, bytes.subarray(at, at + 14)), payload) !== checksum) return undefined
   return { payload, previous: header.getUint32(at + 6), durableBytes: header.getUint32(at + 10), checksum, end }
@@ -98,7 +98,7 @@ export interface Reading {
   readonly corrupt: boolean
 }
 
-/** Reads a journal's bytes, as far as each record follows from the one before it. */
+/** Reads a journal's bytes, as far as each record follows from the one before it. The records are views of them. */
 export const readBytes = (bytes: Uint8Array): Reading => {
   const records: Array<Uint8Array> = []
   let at = 0

@@ -19,13 +19,14 @@ import * as Required from "./Required.ts"
 import type { Json, Scenario } from "./Scenario.ts"
 import type * as Scheduler from "./Scheduler.ts"
 import type { Draws, Seed } from "./Seed.ts"
+import * as StackTraces from "./StackTraces.ts"
 import type { Timeline } from "./Timeline.ts"
 import type { Recorder } from "./Trace.ts"
 import type * as Trap from "./Trap.ts"
 import { World } from "./World.ts"
 
 export interface RunOptions {
-  /** Keeps every row. Does not change what happens. */
+  /** Keeps every row, and where errors were made: without it, errors have no stack. Does not change what happens. */
   readonly trace?: boolean
   /** Keeps what the probes said, each time that it changed: for a picture. Asks them at every row, which costs more. */
   readonly states?: boolean
@@ -136,7 +137,9 @@ export const make = (definition: Definition): Simulation => {
       if (missing !== undefined) throw new RangeError(missing)
       const world = new World(definition, scenario, options)
       const states = options.states === true ? watchStates(world) : []
-      world.kernel.host.traps.during(() => Phases.run(world))
+      const run = () => world.kernel.host.traps.during(() => Phases.run(world))
+      if (options.trace === true) run()
+      else StackTraces.within(0, run)
       return reportOf(world, states)
     }
   }

@@ -18,6 +18,7 @@ import type * as Scheduler from "effect/Scheduler"
 import type * as Tracer from "effect/Tracer"
 import * as AmbientTrap from "./AmbientTrap.ts"
 import * as DefaultTrap from "./DefaultTrap.ts"
+import * as StackTraces from "./StackTraces.ts"
 
 /**
  * - `throw`: an ambient call is an exception in the process and ends the run.
@@ -179,11 +180,4 @@ const replace = (patches: ReadonlyArray<Patch>): () => void => {
 const OURS = /\/(?:Ambient|Default)?Trap\.[jt]s|\/node_modules\/effect\/|\bnode:internal\b|<anonymous>/
 
 /** The stack frame that called, as engines write it. */
-const locate = (): string => {
-  const limit: unknown = Reflect.get(Error, "stackTraceLimit")
-  Reflect.set(Error, "stackTraceLimit", 60)
-  const stack = new Error().stack ?? ""
-  Reflect.set(Error, "stackTraceLimit", limit)
-  const frames = stack.split("\n").slice(1).map((line) => line.trim().replace(/^at /, ""))
-  return frames.find((frame) => frame !== "" && !OURS.test(frame)) ?? ""
-}
+const locate = (): string => StackTraces.here(60).find((frame) => frame !== "" && !OURS.test(frame)) ?? ""

@@ -8,6 +8,7 @@ import * as PubSub from "effect/PubSub"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Signal from "../internal/signal.ts"
+import * as Sliding from "../internal/sliding.ts"
 import * as Collection from "./Collection.ts"
 import * as Conflict from "./Conflict.ts"
 import * as Graph from "./Graph.ts"
@@ -102,7 +103,7 @@ export const makeWith = Effect.fn("Items.make")(function*<E, F>(
   { ready, recover }: Asking<E, F>
 ): Effect.fn.Return<Items<E, F>> {
   const permit = yield* Semaphore.make(1)
-  const changes = yield* PubSub.sliding<ReadonlyArray<Graph.ItemChange>>(CHANGES_MAX)
+  const changes = yield* Sliding.make<ReadonlyArray<Graph.ItemChange>>(CHANGES_MAX)
   const versions = new Versions()
 
   const publish = (batch: ReadonlyArray<Graph.ItemChange>) =>

@@ -20,6 +20,7 @@ import { NotConnected, type QuarantineFull, TooLarge, UnknownRelay } from "../Cl
 import type { Crypto, EntropyUnavailable } from "../Crypto.ts"
 import * as Entropy from "../internal/entropy.ts"
 import * as Signal from "../internal/signal.ts"
+import * as Sliding from "../internal/sliding.ts"
 import type { KeystoreFailed } from "../Keystore.ts"
 import * as Status from "../Status.ts"
 import type { StoreFailed } from "../Store.ts"
@@ -121,7 +122,7 @@ const keepersOf = ({ keeperByHex }: Bridge) => [...keeperByHex.values()]
 /** The relays of the journal, not yet connected. They stop with the scope, after a last try to send what waits. */
 export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | Crypto | Scope.Scope> = Effect
   .fnUntraced(function*(journal) {
-    const heard = yield* PubSub.sliding<PresenceMessage>(PRESENCE_MAX)
+    const heard = yield* Sliding.make<PresenceMessage>(PRESENCE_MAX)
     const fibers = yield* FiberMap.make<string>()
     const context = yield* Effect.context<Transport | Crypto>()
     const keeperByHex = new Map<string, RelayKeeper.Keeper>()

@@ -19,6 +19,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { Crypto } from "../Crypto.ts"
 import type { DeviceIdentity } from "../Device.ts"
 import * as Signal from "../internal/signal.ts"
+import * as Sliding from "../internal/sliding.ts"
 import type { Keystore, KeystoreFailed } from "../Keystore.ts"
 import type { SpaceState } from "../space/SpaceState.ts"
 import type { ClientEvent } from "../Status.ts"
@@ -124,7 +125,7 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   const { crypto, identity, keystore, quorum = 1, store } = options
   const permit = yield* Semaphore.make(1)
   const changed = Signal.make()
-  const events = yield* PubSub.sliding<ClientEvent>(EVENTS_MAX)
+  const events = yield* Sliding.make<ClientEvent>(EVENTS_MAX)
   let loaded = yield* load(options)
   /** What was to be committed last, while storage has not said that it is: the books are to be read again. */
   let doubtful: Change<unknown> | undefined

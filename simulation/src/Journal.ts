@@ -20,32 +20,24 @@ import type { Files } from "./Files.ts"
 const MAGIC = 0x4a52
 const HEADER_BYTES = 18
 
-/** Four tables of 256: what a byte does to the checksum, followed by none, one, two or three zeros. */
-const crcTable: Uint32Array = (() => {
-  const table = new Uint32Array(4 * 256)
-  for (let byte = 0; byte < 256; byte++) {
-    let crc = byte
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
-    table[byte] = crc
-  }
-  for (let at = 256; at < table.length; at++) {
-    const before = table[at - 256] ?? 0
-    table[at] = (before >>> 8) ^ (table[before & 0xff] ?? 0)
-  }
-  return table
-})()
-
-const after = (zeros: number, byte: number): number => crcTable[256 * zeros + (byte & 0xff)] ?? 0
-
-const crc32 = (before: number, bytes: Uint8Array): number => {
-  let crc = ~before
+/**
+ * A checksum of 32 bits, four bytes a step. Each step can be undone, so no flipped bit goes unseen; of anything else, one
+ * in four thousand million does.
+ */
+const sum32 = (before: number, bytes: Uint8Array): number => {
+  let sum = Math.imul(before ^ bytes.length, 0x85ebca6b)
   const whole = bytes.length & ~3
   for (let at = 0; at < whole; at += 4) {
-    crc ^= (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)
-    crc = after(3, crc) ^ after(2, crc >>> 8) ^ after(1, crc >>> 16) ^ after(0, crc >>> 24)
+    const word = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) |
+      ((bytes[at + 3] ?? 0) << 24)
+    sum = Math.imul(sum ^ word, 0x9e3779b1)
+    sum ^= sum >>> 15
   }
-  for (let at = whole; at < bytes.length; at++) crc = (crc >>> 8) ^ after(0, crc ^ (bytes[at] ?? 0))
-  return ~crc >>> 0
+  for (let at = whole; at < bytes.length; at++) {
+    sum = Math.imul(sum ^ (bytes[at] ?? 0), 0x9e3779b1)
+    sum ^= sum >>> 15
+  }
+  return sum >>> 0
 }
 
 const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -63,7 +55,7 @@ const encode = (payload: Uint8Array, previous: number, durableBytes: number): En
   header.setUint32(6, previous)
   header.setUint32(10, durableBytes)
   bytes.set(payload, HEADER_BYTES)
-  const checksum = crc32(crc32(0, bytes.subarray(0, 14)), payload)
+  const checksum = sum32(sum32(0, bytes.subarray(0, 14)), payload)
   header.setUint32(14, checksum)
   return { bytes, checksum }
 }
@@ -79,14 +71,13 @@ interface Found {
 /** The record at a place, if there is a whole one: a view. */
 const decode = (bytes: Uint8Array, at: number): Found | undefined => {
   if (at + HEADER_BYTES > bytes.length) return undefined
-  // Looked at first: a torn tail is searched byte by byte.
-  if (bytes[at] !== MAGIC >> 8 || bytes[at + 1] !== (MAGIC & 0xff)) return undefined
   const header = view(bytes)
+  if (header.getUint16(at) !== MAGIC) return undefined
   const end = at + HEADER_BYTES + header.getUint32(at + 2)
   if (end > bytes.length) return undefined
   const payload = bytes.subarray(at + HEADER_BYTES, end)
   const checksum = header.getUint32(at + 14)
-  if (crc32(crc32(0, bytes.subarray(at, at + 14)), payload) !== checksum) return undefined
+  if (sum32(sum32(0, bytes.subarray(at, at + 14)), payload) !== checksum) return undefined
   return { payload, previous: header.getUint32(at + 6), durableBytes: header.getUint32(at + 10), checksum, end }
 }
 
@@ -112,6 +103,8 @@ export const readBytes = (bytes: Uint8Array): Reading => {
   }
   let corrupt = false
   for (let later = at + 1; later < bytes.length && !corrupt; later++) {
+    later = bytes.indexOf(MAGIC >> 8, later)
+    if (later < 0) break
     corrupt = (decode(bytes, later)?.durableBytes ?? 0) > at
   }
   return { records, endBytes: at, checksum, corrupt }

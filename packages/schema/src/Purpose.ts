@@ -65,9 +65,25 @@ export type Purpose = (typeof Purpose)[keyof typeof Purpose]
 
 const PREFIX = [0x73, 0x6f, 0x74, 0x74, 0x6f, 0x31, 0x00] // "sotto1" 00
 
+const headOf = (suite: Suite, purpose: Purpose): Uint8Array =>
+  Uint8Array.of(...PREFIX, suite, ...Array.from(purpose, (letter) => letter.charCodeAt(0)), 0)
+
+/** What every label begins with, made once: by suite, then purpose. */
+const heads = new Map<Suite, Map<Purpose, Uint8Array>>()
+
+const head = (suite: Suite, purpose: Purpose): Uint8Array => {
+  const known = heads.get(suite)?.get(purpose)
+  if (known !== undefined) return known
+  const made = headOf(suite, purpose)
+  const ofSuite = heads.get(suite) ?? new Map<Purpose, Uint8Array>()
+  heads.set(suite, ofSuite.set(purpose, made))
+  return made
+}
+
 /** `L(purpose)` followed by the length-prefixed fields. A field above 65,535 bytes is a bug: hash it first. */
 export const label = (suite: Suite, purpose: Purpose, ...fields: ReadonlyArray<Uint8Array>): Uint8Array => {
-  let length = PREFIX.length + 1 + purpose.length + 1
+  const first = head(suite, purpose)
+  let length = first.length
   for (const field of fields) {
     if (field.length > 0xffff) {
       throw new RangeError(`a field of ${purpose} has ${field.length} bytes, at most 65535 fit`)
@@ -75,11 +91,8 @@ export const label = (suite: Suite, purpose: Purpose, ...fields: ReadonlyArray<U
     length += 2 + field.length
   }
   const out = new Uint8Array(length)
-  let at = 0
-  for (const byte of PREFIX) out[at++] = byte
-  out[at++] = suite
-  for (let i = 0; i < purpose.length; i++) out[at++] = purpose.charCodeAt(i)
-  at++
+  out.set(first)
+  let at = first.length
   for (const field of fields) {
     out[at++] = field.length >>> 8
     out[at++] = field.length & 0xff

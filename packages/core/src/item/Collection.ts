@@ -75,23 +75,22 @@ export interface View<A> extends ItemRef {
 }
 
 /** What an item comes to on the device `self`. */
-export const view = <A, E>(
+export const view = Effect.fnUntraced(function*<A, E>(
   store: ItemStore<E>,
   collection: Collection<A>,
   key: string,
   self: Author
-): Effect.Effect<View<A>, E> =>
-  Effect.gen(function*() {
-    const item = { collection: collection.name, key }
-    const heads = toHeads((yield* store.heads([item]))[0] ?? [])
-    if (heads === undefined) {
-      return { ...item, shown: ABSENT, beside: [], conflict: undefined, shows: [], settle: undefined, isSettler: false }
-    }
-    const history: Ancestor.History = Merge.usesHistory(heads, collection.merge)
-      ? yield* Ancestor.history(store, item, heads)
-      : new Map()
-    return viewOf(collection, item, { heads, history, self })
-  })
+): Effect.fn.Return<View<A>, E> {
+  const item = { collection: collection.name, key }
+  const heads = toHeads((yield* store.heads([item]))[0] ?? [])
+  if (heads === undefined) {
+    return { ...item, shown: ABSENT, beside: [], conflict: undefined, shows: [], settle: undefined, isSettler: false }
+  }
+  const history: Ancestor.History = Merge.usesHistory(heads, collection.merge)
+    ? yield* Ancestor.history(store, item, heads)
+    : new Map()
+  return viewOf(collection, item, { heads, history, self })
+})
 
 const ABSENT = { _tag: "Absent" } as const
 

@@ -41,30 +41,30 @@ export interface Outcome {
 const OPS_MAX = 16_384
 
 /** Takes accepted entries in. One that is known already changes nothing. At most about `opsMax` operations apply at once. */
-export const apply = <E>(
+export const apply = Effect.fnUntraced(function*<E>(
   store: ItemStore<E>,
   entries: ReadonlyArray<ItemEntry>,
   { opsMax = OPS_MAX }: { readonly opsMax?: number } = {}
-): Effect.Effect<Outcome, E> =>
-  Effect.gen(function*() {
-    const pass = new Pass(store, opsMax)
-    yield* pass.resume()
-    yield* pass.receive(entries)
-    yield* pass.run()
-    return yield* pass.outcome()
-  })
+): Effect.fn.Return<Outcome, E> {
+  const pass = new Pass(store, opsMax)
+  yield* pass.resume()
+  yield* pass.receive(entries)
+  yield* pass.run()
+  return yield* pass.outcome()
+})
 
 /**
  * Entries that will not come: deleted everywhere before this device heard of them, or refused for good. What waits for
  * them waits no longer. One that comes all the same is taken in, behind what names it.
  */
-export const release = <E>(store: ItemStore<E>, ids: ReadonlyArray<OpId>): Effect.Effect<Outcome, E> =>
-  Effect.gen(function*() {
+export const release = Effect.fnUntraced(
+  function*<E>(store: ItemStore<E>, ids: ReadonlyArray<OpId>): Effect.fn.Return<Outcome, E> {
     const pass = new Pass(store, OPS_MAX)
     yield* pass.release(ids)
     yield* pass.run()
     return yield* pass.outcome()
-  })
+  }
+)
 
 /**
  * Takes entries back that a removal which came later says do not count. What they superseded, and nothing else does, is a

@@ -18,30 +18,29 @@ export interface Past<A> {
 const LIMIT = 100
 
 /** Versions of an item by the writers' clocks, the latest first: at most `limit`. */
-export const read = <A, E>(
+export const read = Effect.fnUntraced(function*<A, E>(
   store: ItemStore<E>,
   { form, name }: Collection<A>,
   key: string,
   limit = LIMIT
-): Effect.Effect<ReadonlyArray<Past<A>>, E> =>
-  Effect.gen(function*() {
-    const item = { collection: name, key }
-    const heads = (yield* store.heads([item]))[0] ?? []
-    const isHead = new Set(heads)
-    const seen = new Set<OpId>(heads.map(({ id }) => id))
-    const open: Array<Operation> = [...heads]
-    const found: Array<Operation> = []
-    while (open.length > 0 && found.length < limit) {
-      open.sort(compareTimes)
-      const version = open.pop()
-      if (version === undefined) break
-      found.push(version)
-      const parents = version.parents.filter((id) => !seen.has(id))
-      for (const id of parents) seen.add(id)
-      if (parents.length === 0) continue
-      for (const row of yield* store.ops(parents.map((id) => ({ item, id })))) {
-        if (row !== undefined && row.op !== null) open.push(row.op)
-      }
+): Effect.fn.Return<ReadonlyArray<Past<A>>, E> {
+  const item = { collection: name, key }
+  const heads = (yield* store.heads([item]))[0] ?? []
+  const isHead = new Set(heads)
+  const seen = new Set<OpId>(heads.map(({ id }) => id))
+  const open: Array<Operation> = [...heads]
+  const found: Array<Operation> = []
+  while (open.length > 0 && found.length < limit) {
+    open.sort(compareTimes)
+    const version = open.pop()
+    if (version === undefined) break
+    found.push(version)
+    const parents = version.parents.filter((id) => !seen.has(id))
+    for (const id of parents) seen.add(id)
+    if (parents.length === 0) continue
+    for (const row of yield* store.ops(parents.map((id) => ({ item, id })))) {
+      if (row !== undefined && row.op !== null) open.push(row.op)
     }
-    return found.map((version) => ({ version, shown: show(form, version.action), isHead: isHead.has(version) }))
-  })
+  }
+  return found.map((version) => ({ version, shown: show(form, version.action), isHead: isHead.has(version) }))
+})

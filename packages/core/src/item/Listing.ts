@@ -33,33 +33,32 @@ export interface Listed<A> {
 const PAGE_ITEMS = 256
 
 /** A page of a collection's items, on the device `self`. */
-export const list = <A, E>(
+export const list = Effect.fnUntraced(function*<A, E>(
   store: ItemStore<E>,
   collection: Collection<A>,
   self: Author,
   page: Page = {}
-): Effect.Effect<ReadonlyArray<Listed<A>>, E> =>
-  Effect.gen(function*() {
-    // By time, everything has to be looked at; by key, as many as are asked for.
-    const { limit = Infinity } = page
-    const isByTime = page.order === "time"
-    const size = isByTime ? PAGE_ITEMS : Math.min(PAGE_ITEMS, Math.max(1, limit))
-    const found: Array<Listed<A>> = []
-    let after = page.after
-    while (isByTime || found.length < limit) {
-      const items: ReadonlyArray<ItemHeads> = yield* store.scan({
-        ...rangeOf(collection.name, page, after),
-        limit: size
-      })
-      for (const item of items) {
-        const listed = yield* listedOf(store, collection, self, item)
-        if (listed !== undefined) found.push(listed)
-      }
-      after = items.at(-1)?.key
-      if (items.length < size) break
+): Effect.fn.Return<ReadonlyArray<Listed<A>>, E> {
+  // By time, everything has to be looked at; by key, as many as are asked for.
+  const { limit = Infinity } = page
+  const isByTime = page.order === "time"
+  const size = isByTime ? PAGE_ITEMS : Math.min(PAGE_ITEMS, Math.max(1, limit))
+  const found: Array<Listed<A>> = []
+  let after = page.after
+  while (isByTime || found.length < limit) {
+    const items: ReadonlyArray<ItemHeads> = yield* store.scan({
+      ...rangeOf(collection.name, page, after),
+      limit: size
+    })
+    for (const item of items) {
+      const listed = yield* listedOf(store, collection, self, item)
+      if (listed !== undefined) found.push(listed)
     }
-    return (isByTime ? inTime(found, page) : found).slice(0, limit)
-  })
+    after = items.at(-1)?.key
+    if (items.length < size) break
+  }
+  return (isByTime ? inTime(found, page) : found).slice(0, limit)
+})
 
 const rangeOf = (
   collection: string,

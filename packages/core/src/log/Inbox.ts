@@ -40,22 +40,23 @@ export interface Taken {
 }
 
 /** Takes a page of a relay's log in. When this answers, everything of it is durable. */
-export const accept = (
-  journal: Journal,
-  relay: RelayKey,
-  page: Arrival.Page & {
-    /** No other relay may still bring what is missing here: chains go on above gaps. */
-    readonly last: boolean
-  }
-) =>
-  journal.update(Effect.fnUntraced(function*(books: Books) {
-    const book = books.bookByHex.get(Bytes.toHex(relay))
-    const subject = book === undefined ? undefined : Gossip.subjectOf(books, book)
-    if (book === undefined || subject === undefined) return yield* new UnknownRelay()
-    const arrival = Arrival.take(journal.crypto, subject, book.mark, page)
-    if (Result.isFailure(arrival)) return misbehaved(books, arrival.failure)
-    return yield* acceptArrival(journal, books, book, arrival.success, page.last)
-  }))
+export const accept = (journal: Journal, relay: RelayKey, page: Page) =>
+  journal.update((books) => acceptPage(journal, books, relay, page))
+
+/** A page of a relay's log. */
+interface Page extends Arrival.Page {
+  /** No other relay may still bring what is missing here: chains go on above gaps. */
+  readonly last: boolean
+}
+
+const acceptPage = Effect.fnUntraced(function*(journal: Journal, books: Books, relay: RelayKey, page: Page) {
+  const book = books.bookByHex.get(Bytes.toHex(relay))
+  const subject = book === undefined ? undefined : Gossip.subjectOf(books, book)
+  if (book === undefined || subject === undefined) return yield* new UnknownRelay()
+  const arrival = Arrival.take(journal.crypto, subject, book.mark, page)
+  if (Result.isFailure(arrival)) return misbehaved(books, arrival.failure)
+  return yield* acceptArrival(journal, books, book, arrival.success, page.last)
+})
 
 /**
  * Takes envelopes in that a relay gave because they were missing here, wherever they stand in its log: they say nothing of

@@ -175,8 +175,9 @@ class Reading {
     )
   })
 
-  #step(): Effect.Effect<void, Exclude<FeedFailed, Closed> | ItemsDamaged> {
-    return Effect.gen({ self: this }, function*() {
+  readonly #step = Effect.fnUntraced(
+    { self: this },
+    function*(): Effect.fn.Return<void, Exclude<FeedFailed, Closed> | ItemsDamaged> {
       if (this.#damage !== undefined) yield* this.#drop(this.#damage)
       const at = this.#at ?? (yield* this.#mark())
       this.#at = at
@@ -191,8 +192,8 @@ class Reading {
       const waiting = yield* this.#store.waiting({ limit: 1 })
       this.#isAnyPending = waiting.length > 0
       if (this.#isAnyPending && isAtRest(this.#journal.books())) yield* this.#release()
-    })
-  }
+    }
+  )
 
   /** Where items were when they were saved. They cannot be ahead of the log. */
   #mark(): Effect.Effect<Ordinal, ItemStoreFailed> {
@@ -202,8 +203,9 @@ class Reading {
         : Effect.succeed(Ordinal.make(mark)))
   }
 
-  #drop(damage: ItemsDamaged): Effect.Effect<void, StoreFailed> {
-    return Effect.gen({ self: this }, function*() {
+  readonly #drop = Effect.fnUntraced(
+    { self: this },
+    function*(damage: ItemsDamaged): Effect.fn.Return<void, StoreFailed> {
       if (++this.#rebuilds > REBUILDS_MAX) {
         return yield* new StoreFailed({ reason: "corrupt", operation: "keep items", detail: damage.detail })
       }
@@ -211,26 +213,24 @@ class Reading {
       yield* this.#items.alone(this.#store.drop)
       this.#damage = undefined
       this.#at = undefined
-    })
-  }
+    }
+  )
 
   /** Entries behind `at`, as many as make a commit. */
-  #read(at: Ordinal) {
-    return Effect.gen({ self: this }, function*() {
-      const entries: Array<Item.ItemEntry> = []
-      let [last, more, bytes] = [at, true, 0]
-      while (more && entries.length < BATCH_ENTRIES && bytes < BATCH_BYTES) {
-        const page = yield* Reader.page(this.#journal, last)
-        for (const entry of page.entries) {
-          entries.push(Item.fromEntry(entry.hash, entry))
-          for (const { action } of entry.ops) bytes += action._tag === "Put" ? action.value.length : 0
-        }
-        last = page.last
-        more = page.more
+  readonly #read = Effect.fnUntraced({ self: this }, function*(at: Ordinal) {
+    const entries: Array<Item.ItemEntry> = []
+    let [last, more, bytes] = [at, true, 0]
+    while (more && entries.length < BATCH_ENTRIES && bytes < BATCH_BYTES) {
+      const page = yield* Reader.page(this.#journal, last)
+      for (const entry of page.entries) {
+        entries.push(Item.fromEntry(entry.hash, entry))
+        for (const { action } of entry.ops) bytes += action._tag === "Put" ? action.value.length : 0
       }
-      return { entries, last, more }
-    })
-  }
+      last = page.last
+      more = page.more
+    }
+    return { entries, last, more }
+  })
 
   /** Takes out what left the log, so far as it was taken in. */
   #takeBack(at: Ordinal): Effect.Effect<void, ItemStoreFailed> {

@@ -147,20 +147,19 @@ export const open = Effect.fn("Journal.open")(function*(options: Options) {
   /** What failed may be durable all the same: then it is shown, and sent. Where even that can not be read, later. */
   const lookAgain = Effect.ignore(Effect.andThen(reload, Effect.sync(changed.raise)))
 
-  const commit = <A>(change: Change<A>): Effect.Effect<A, StoreFailed> =>
-    Effect.gen(function*() {
-      doubtful = change
-      const changes = journal.ids.changesIn(change.writes)
-      const row = journal.ids.rowFor(changes)
-      if (change.writes.length > 0) yield* store.commit(row === undefined ? change.writes : [...change.writes, row])
-      doubtful = undefined
-      const before = loaded.books
-      loaded = { ...loaded, books: change.books }
-      journal.ids.follow(changes, row)
-      yield* follow(before, loaded, change)
-      changed.raise()
-      return change.value
-    })
+  const commit = Effect.fnUntraced(function*<A>(change: Change<A>): Effect.fn.Return<A, StoreFailed> {
+    doubtful = change
+    const changes = journal.ids.changesIn(change.writes)
+    const row = journal.ids.rowFor(changes)
+    if (change.writes.length > 0) yield* store.commit(row === undefined ? change.writes : [...change.writes, row])
+    doubtful = undefined
+    const before = loaded.books
+    loaded = { ...loaded, books: change.books }
+    journal.ids.follow(changes, row)
+    yield* follow(before, loaded, change)
+    changed.raise()
+    return change.value
+  })
 
   const journal: Journal = {
     ...receipts,
@@ -244,26 +243,25 @@ export interface Row<K, A> {
 }
 
 /** Of every row of a table, what `pick` takes of it, page by page. */
-const collect = <K, A, B>(
+const collect = Effect.fnUntraced(function*<K, A, B>(
   store: Store["Service"],
   table: Ledger.Table<K, A>,
   options: { readonly within?: Uint8Array; readonly limit: number; readonly pick: (row: Row<K, A>) => B }
-): Effect.Effect<ReadonlyArray<B>, StoreFailed> =>
-  Effect.gen(function*() {
-    const { limit, pick, within } = options
-    const all: Array<B> = []
-    let after: K | undefined
-    while (true) {
-      const page: ReadonlyArray<Row<K, A>> = yield* table.scan(store, {
-        limit,
-        ...(within === undefined ? {} : { within }),
-        ...(after === undefined ? {} : { after })
-      })
-      for (const row of page) all.push(pick(row))
-      after = page.at(-1)?.key
-      if (page.length < limit) return all
-    }
-  })
+): Effect.fn.Return<ReadonlyArray<B>, StoreFailed> {
+  const { limit, pick, within } = options
+  const all: Array<B> = []
+  let after: K | undefined
+  while (true) {
+    const page: ReadonlyArray<Row<K, A>> = yield* table.scan(store, {
+      limit,
+      ...(within === undefined ? {} : { within }),
+      ...(after === undefined ? {} : { after })
+    })
+    for (const row of page) all.push(pick(row))
+    after = page.at(-1)?.key
+    if (page.length < limit) return all
+  }
+})
 
 /** Every row of a table of small rows. */
 export const scanAll = <K, A>(

@@ -42,8 +42,9 @@ const heard = (make: Effect.Effect<PubSub.PubSub<number>>, all: ReadonlyArray<St
     for (const step of all) {
       if ("count" in step) {
         const messages = Array.from({ length: step.count }, () => next++)
-        if (step.kind === "publishAll") yield* PubSub.publishAll(pubsub, messages)
-        else for (const message of messages) yield* PubSub.publish(pubsub, message)
+        yield* step.kind === "publishAll"
+          ? PubSub.publishAll(pubsub, messages)
+          : Effect.forEach(messages, (message) => PubSub.publish(pubsub, message), { discard: true })
       } else {
         const known = present.get(step.who)
         if (step.kind === "subscribe" && known === undefined) {

@@ -57,22 +57,24 @@ export class Tables {
     return this.#read(ids.map((id) => this.#entryKey(id)), decodeEntry)
   }
 
-  ops(refs: ReadonlyArray<OpRef>): Effect.Effect<ReadonlyArray<OpRow | undefined>, Failed> {
-    return Effect.gen({ self: this }, function*() {
+  readonly ops = Effect.fnUntraced(
+    { self: this },
+    function*(refs: ReadonlyArray<OpRef>): Effect.fn.Return<ReadonlyArray<OpRow | undefined>, Failed> {
       const rows = yield* this.#items(refs.map(({ item }) => item))
       const inRow = refs.map(({ id }, at) => withinRow(rows[at], id))
       const others = yield* this.#ownRows(refs.filter((_, at) => inRow[at] === undefined))
       let at = 0
       return inRow.map((op) => op === undefined ? others[at++] : { op, children: 0 })
-    })
-  }
+    }
+  )
 
   #ownRows(refs: ReadonlyArray<OpRef>): Effect.Effect<ReadonlyArray<OpRow | undefined>, Failed> {
     return this.#read(refs.map((ref) => this.#opKey(ref)), ItemRow.decodeOp)
   }
 
-  heads(items: ReadonlyArray<ItemRef>): Effect.Effect<ReadonlyArray<ReadonlyArray<Operation>>, Failed> {
-    return Effect.gen({ self: this }, function*() {
+  readonly heads = Effect.fnUntraced(
+    { self: this },
+    function*(items: ReadonlyArray<ItemRef>): Effect.fn.Return<ReadonlyArray<ReadonlyArray<Operation>>, Failed> {
       const rows = yield* this.#items(items)
       const refs = items.flatMap((item, at) => {
         const row = rows[at]
@@ -94,8 +96,8 @@ export class Tables {
         }
       }
       return found
-    })
-  }
+    }
+  )
 
   #entryKey(id: OpId): Uint8Array {
     return this.#rows.keyOf(TABLE.entry, id)
@@ -150,8 +152,9 @@ export class Tables {
 
   // -- what has an order -----------------------------------------------------------------------------------------------
 
-  waitingFor(missing: ReadonlyArray<OpId>): Effect.Effect<ReadonlyArray<ReadonlyArray<OpId>>, Failed> {
-    return Effect.gen({ self: this }, function*() {
+  readonly waitingFor = Effect.fnUntraced(
+    { self: this },
+    function*(missing: ReadonlyArray<OpId>): Effect.fn.Return<ReadonlyArray<ReadonlyArray<OpId>>, Failed> {
       // Mostly nothing waits for anything.
       const any = missing.length === 0 ? [] : yield* this.#select(Order.beginningWith("w", 1))
       if (any.length === 0) return missing.map(() => [])
@@ -162,29 +165,31 @@ export class Tables {
         found.push(texts.map((text) => OpId(text.slice(beginning.length))))
       }
       return found
-    })
-  }
+    }
+  )
 
-  waiting(after: OpId, limit: number): Effect.Effect<ReadonlyArray<ItemEntryWaiting>, Failed> {
-    return Effect.gen({ self: this }, function*() {
+  readonly waiting = Effect.fnUntraced(
+    { self: this },
+    function*(after: OpId, limit: number): Effect.fn.Return<ReadonlyArray<ItemEntryWaiting>, Failed> {
       const texts = yield* this.#select(Order.waitingAfter(after, limit))
       const rows = yield* this.entries(texts.map((text) => OpId(text.slice(1))))
       const found = rows.flatMap((row): ReadonlyArray<ItemEntryWaiting> =>
         row?._tag === "Waiting" ? [{ entry: row.entry, missing: row.missing }] : []
       )
       return found.length === texts.length ? found : yield* damaged("an entry that waits is missing")
-    })
-  }
+    }
+  )
 
-  scan(range: KeyRange): Effect.Effect<ReadonlyArray<ItemHeads>, Failed> {
-    return Effect.gen({ self: this }, function*() {
+  readonly scan = Effect.fnUntraced(
+    { self: this },
+    function*(range: KeyRange): Effect.fn.Return<ReadonlyArray<ItemHeads>, Failed> {
       const { collection } = range
       const items = (yield* this.#keys("h", range)).map((key) => ({ collection, key }))
       const heads = yield* this.heads(items)
       if (heads.some(({ length }) => length === 0)) return yield* damaged("an item is missing")
       return items.map((item, at) => ({ ...item, heads: heads[at] ?? [] }))
-    })
-  }
+    }
+  )
 
   contested(range: KeyRange): Effect.Effect<ReadonlyArray<string>, Failed> {
     return this.#keys("c", range)
@@ -223,8 +228,9 @@ export class Tables {
   // -- changes ---------------------------------------------------------------------------------------------------------
 
   /** What a commit comes to, as things are. Nothing may come between this and the commit. */
-  prepare(changes: ReadonlyArray<ItemWrite>): Effect.Effect<Prepared, Failed | EntropyUnavailable> {
-    return Effect.gen({ self: this }, function*() {
+  readonly prepare = Effect.fnUntraced(
+    { self: this },
+    function*(changes: ReadonlyArray<ItemWrite>): Effect.fn.Return<Prepared, Failed | EntropyUnavailable> {
       const heads = yield* this.#headsAfter(changes)
       const isInByText = new Map<string, boolean>()
       for (const of of heads) isInByText.set(Order.itemText("h", of.item), of.hasAny())
@@ -241,8 +247,8 @@ export class Tables {
         stateWrite(this.#rows, state)
       ])
       return { writes, committed: () => this.#committed(state, tree.nodeById) }
-    })
-  }
+    }
+  )
 
   /** What becomes of the items that are changed. */
   #headsAfter(changes: ReadonlyArray<ItemWrite>): Effect.Effect<ReadonlyArray<Heads>, Failed> {

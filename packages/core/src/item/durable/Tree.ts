@@ -40,8 +40,8 @@ export interface Stretch {
 }
 
 /** Texts of a stretch, in their order, or from its end. */
-export const select = <E>(read: Read<E>, root: number, stretch: Stretch): Effect.Effect<ReadonlyArray<string>, E> =>
-  Effect.gen(function*() {
+export const select = Effect.fnUntraced(
+  function*<E>(read: Read<E>, root: number, stretch: Stretch): Effect.fn.Return<ReadonlyArray<string>, E> {
     const found: Array<string> = []
     // Nodes that are still to be looked at, the next one last.
     const open = root === 0 ? [] : [root]
@@ -60,7 +60,8 @@ export const select = <E>(read: Read<E>, root: number, stretch: Stretch): Effect
       open.push(...(stretch.reverse ? inside : inside.reverse()))
     }
     return found
-  })
+  }
+)
 
 /** The first place from which on `isThere` holds. */
 const firstIndex = (texts: ReadonlyArray<string>, isThere: (text: string) => boolean): number => {
@@ -86,18 +87,17 @@ export interface Changed {
 }
 
 /** Puts in the texts that are `true`, and takes out those that are `false`. */
-export const change = <E>(
+export const change = Effect.fnUntraced(function*<E>(
   read: Read<E>,
   { nodes, root }: { readonly root: number; readonly nodes: number },
   isInByText: ReadonlyMap<string, boolean>
-): Effect.Effect<Changed, E> =>
-  Effect.gen(function*() {
-    const edit = new Edit(read, nodes)
-    const changes = [...isInByText].sort(([a], [b]) => compareKeys(a, b))
-    let top = changes.length === 0 && root !== 0 ? [{ first: "", id: root }] : yield* edit.node(root, changes)
-    while (top.length > 1) top = edit.place([], { texts: top.map(firstOf), children: top.map(idOf) })
-    return { root: yield* edit.lowest(top[0]?.id ?? 0), nodes: edit.nodes, nodeById: edit.nodeById }
-  })
+): Effect.fn.Return<Changed, E> {
+  const edit = new Edit(read, nodes)
+  const changes = [...isInByText].sort(([a], [b]) => compareKeys(a, b))
+  let top = changes.length === 0 && root !== 0 ? [{ first: "", id: root }] : yield* edit.node(root, changes)
+  while (top.length > 1) top = edit.place([], { texts: top.map(firstOf), children: top.map(idOf) })
+  return { root: yield* edit.lowest(top[0]?.id ?? 0), nodes: edit.nodes, nodeById: edit.nodeById }
+})
 
 type Change = readonly [text: string, isIn: boolean]
 

@@ -2,6 +2,7 @@
  * One Vitest project per kind of test, so that each npm script runs its own. Sources are picked through the
  * `@sotto/source` condition: nothing is built before a test.
  */
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
@@ -12,13 +13,20 @@ const conditions = ["@sotto/source"]
 const LONG = [
   "end-to-end/relays",
   "end-to-end/peers",
-  "end-to-end/pairing",
   "process/relayKilled",
+  "end-to-end/pairing.",
   "end-to-end/sync",
   "end-to-end/refusal",
+  "end-to-end/wrongClock",
+  "process/deviceKilled",
+  "browser/core",
   "example/example",
-  "process/slowPeer",
   "end-to-end/items",
+  "end-to-end/hostileNetwork",
+  "process/simulator",
+  "process/standby",
+  "browser/viewer",
+  "process/storeKilled",
   "scenarios/test/mutants",
   "scenarios/test/sync",
   "scenarios/test/members",
@@ -59,11 +67,14 @@ const native = (name: string, include: ReadonlyArray<string>) => ({
   }
 })
 
-/** Processes and sockets of their own, with long limits. */
+/**
+ * Processes and sockets of their own. Such tests wait a third of their time, for disks and for limits of seconds: half as
+ * many again as there are processors keep those busy. The limits are long, for a machine that has others to serve.
+ */
 const processes = {
-  globalSetup: ["test/process/command.ts"],
-  testTimeout: 120_000,
-  hookTimeout: 120_000
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
+  testTimeout: 240_000,
+  hookTimeout: 240_000
 }
 
 /** Beside the processes that they start; what is compiled for one run is there for the next. */
@@ -72,14 +83,15 @@ const endToEnd = (name: string, include: ReadonlyArray<string>) => ({
   test: {
     ...native(name, include).test,
     ...processes,
+    globalSetup: ["test/process/command.ts"],
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL(".tmp/compile-cache", import.meta.url)) }
   }
 })
 
-/** A browser wants the machine for itself. */
+/** Browsers beside the processes of other tests: nothing here is measured by the clock. */
 const browsers = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
-  test: { name, include: [...include], ...processes, fileParallelism: false }
+  test: { name, include: [...include], ...processes }
 })
 
 export default defineConfig({

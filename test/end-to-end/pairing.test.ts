@@ -2,7 +2,7 @@
 import * as PairingCode from "@sotto/schema/PairingCode"
 import * as Result from "effect/Result"
 import { assert, describe, it } from "vitest"
-import { shareRelay } from "../process/devices.ts"
+import { settle, shareRelay } from "../process/devices.ts"
 import { expectCode, linesOf, Stage, text, valuesOf } from "../process/Stage.ts"
 
 /** A well-formed code for the same mailbox, with another secret. */
@@ -11,8 +11,10 @@ const otherSecret = (code: string, guess: number): string => {
   return PairingCode.format({ ...parsed, secret: parsed.secret.map((byte) => byte ^ guess) })
 }
 
-// Every code of this file comes from one address; people take longer.
-const anyRelay = shareRelay({ env: { SOTTO_RELAY_MAILBOX_CLAIMS_PER_TEN_MINUTES: "1000" } })
+// All of this file comes from one address; people take longer.
+const anyRelay = shareRelay({
+  env: { SOTTO_RELAY_MAILBOX_CLAIMS_PER_TEN_MINUTES: "1000", SOTTO_RELAY_CONNECTS_PER_MINUTE: "10000" }
+})
 
 const mistype = (code: string): string => (code.startsWith("0") ? "1" : "0") + code.slice(1)
 
@@ -60,7 +62,7 @@ describe("two devices and a third", () => {
     await using stage = new Stage()
     const relay = await anyRelay()
     const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const offer = await stage.offer(laptop)
     expectCode(await stage.run(phone, ["join", offer.url, "--name", "Phone", "--yes"]), 0)
     expectCode(await offer.child.ended, 0)
@@ -72,7 +74,7 @@ describe("two devices and a third", () => {
     await using stage = new Stage()
     const relay = await anyRelay()
     const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const host = stage.children.start(["pair", "--json"], { home: laptop })
     const code = text(await host.line("code"), "code")
     const guest = stage.children.start(["join", code, "--relay", relay.address, "--json"], { home: phone })
@@ -90,7 +92,7 @@ describe("a code", () => {
     await using stage = new Stage()
     const relay = await anyRelay()
     const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const offer = await stage.offer(laptop)
     for (const wrong of [mistype(offer.code), offer.code.slice(1), `${offer.code}0`]) {
       // No relay answers at this address: whoever asked one would not say "typo".
@@ -114,7 +116,7 @@ describe("a code", () => {
     await using stage = new Stage()
     const relay = await anyRelay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const offer = await stage.offer(laptop)
     const guess = (n: number) =>
       stage.run(stage.home("thief"), ["join", otherSecret(offer.code, n), "--relay", relay.address, "--yes"])
@@ -132,7 +134,7 @@ describe("a code", () => {
     await using stage = new Stage()
     const relay = await anyRelay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const offer = await stage.offer(laptop)
     const join = (name: string) =>
       stage.run(stage.home(name), ["join", offer.code, "--relay", relay.address, "--name", name, "--yes"])
@@ -147,7 +149,7 @@ describe("a code", () => {
     await using stage = new Stage()
     const relay = await anyRelay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const offer = await stage.offer(laptop)
     await offer.child.stop("SIGINT")
     const ended = await stage.run(stage.home("phone"), ["join", offer.code, "--relay", relay.address, "--yes"])
@@ -158,7 +160,7 @@ describe("a code", () => {
     await using stage = new Stage()
     const relay = await anyRelay()
     const laptop = stage.home("laptop")
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const offer = await stage.offer(laptop)
     const old = offer.url.replace(/&e=\d+/, "&e=1000000000000")
     const ended = expectCode(await stage.run(stage.home("phone"), ["join", old, "--yes"]), 4)
@@ -169,7 +171,7 @@ describe("a code", () => {
     await using stage = new Stage()
     const relay = await anyRelay()
     const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     const host = stage.children.start(["pair", "--json"], { home: laptop })
     const code = text(await host.line("code"), "code")
     const guest = stage.run(phone, ["join", code, "--relay", relay.address, "--yes"])

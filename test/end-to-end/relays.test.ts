@@ -3,13 +3,16 @@ import { openSotto } from "@sotto/runtime-node/open"
 import * as fs from "node:fs"
 import { assert, describe, it } from "vitest"
 import type { Line } from "../process/Child.ts"
-import { makePair, settle } from "../process/devices.ts"
+import { makePair, settle, shareRelay } from "../process/devices.ts"
 import { expectCode, linesOf, type RunningRelay, Stage, text, valuesOf } from "../process/Stage.ts"
 
 const relaysOf = async (stage: Stage, home: string): Promise<ReadonlyArray<Line>> =>
   linesOf(expectCode(await stage.run(home, ["relays", "ls"]), 0), "relay")
 
 const errorOf = (lines: ReadonlyArray<Line>): unknown => lines[0]?.["tag"]
+
+/** For what only needs one beside the relays that it is about. All commands of the file come from one address. */
+const anyRelay = shareRelay({ env: { SOTTO_RELAY_CONNECTS_PER_MINUTE: "10000" } })
 
 /** Its process is killed, and its disk is gone. */
 const destroy = async (relay: RunningRelay): Promise<void> => {
@@ -73,7 +76,7 @@ describe("several relays", () => {
 
   it("are named by address, URL or key; the last one is not taken away by mistake", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay()
+    const relay = await anyRelay()
     const laptop = stage.home("laptop")
     await settle(laptop, relay, "Laptop")
 
@@ -100,7 +103,7 @@ describe("several relays", () => {
 
   it("that are not reached, or are somebody else, are told apart", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay({ data: stage.place.at("first") })
+    const relay = await anyRelay()
     const away = await stage.relay({ data: stage.place.at("away") })
     const laptop = stage.home("laptop")
     await settle(laptop, relay, "Laptop")
@@ -121,7 +124,7 @@ describe("several relays", () => {
 
   it("that refuse the space, or an entry of it, say so", async () => {
     await using stage = new Stage()
-    const relay = await stage.relay({ data: stage.place.at("first") })
+    const relay = await anyRelay()
     const closed = await stage.relay({
       data: stage.place.at("closed"),
       args: ["--access", "token"],
@@ -151,7 +154,7 @@ describe("several relays", () => {
 
   it("that a device was compared with, and did not read, hide nothing of what is here", async () => {
     await using stage = new Stage()
-    const first = await stage.relay({ data: stage.place.at("first") })
+    const first = await anyRelay()
     const second = await stage.relay({ data: stage.place.at("second") })
     const { laptop, phone } = await makePair(stage, first)
     const all = Array.from({ length: 20 }, (_, at) => `${at}`)
@@ -170,7 +173,7 @@ describe("several relays", () => {
 
   it("that went back to an older state are used again on request alone", async () => {
     await using stage = new Stage()
-    const first = await stage.relay({ data: stage.place.at("first") })
+    const first = await anyRelay()
     const second = await stage.relay({ data: stage.place.at("second") })
     const laptop = stage.home("laptop")
     await settle(laptop, first, "Laptop")

@@ -89,7 +89,7 @@ describe("a relay's clock", () => {
     await using stage = new Stage()
     const [laptop, phone] = [stage.home("laptop"), stage.home("phone")]
     let relay = await stage.relay(clockAhead(WRONG))
-    await stage.init(laptop, relay.address, "Laptop")
+    await settle(laptop, relay, "Laptop")
     await pairByLink(stage, [laptop, {}], [phone, {}])
     await stage.push(laptop, "ahead")
     await relay.child.stop("SIGTERM")

@@ -32,7 +32,7 @@ const silentAfter = (port: number, text: string) =>
 
 const Live = Layer.mergeAll(NodeCrypto.layer, NodeTransport.layer, Logger.layer([]))
 
-describe("slow peers", () => {
+describe.concurrent("slow peers", () => {
   it.live("a relay ends connections that never say what they want, at every step", () =>
     Effect.gen(function*() {
       const { port, relay, url } = yield* RelayServer.start({ directory: yield* directory })

@@ -58,7 +58,7 @@ export const stateOf: Effect.Effect<"empty" | "device" | "space", DirectoryFaile
   function*() {
     const directory = yield* parts
     if ((yield* Directory.readIdentity(directory)) === undefined) return "empty"
-    return (yield* Directory.readState(directory)) === undefined ? "device" : "space"
+    return (yield* Directory.hasSpace(directory)) ? "space" : "device"
   }
 )
 
@@ -110,7 +110,7 @@ export const create: (options: CreateOptions) => Effect.Effect<
   const directory = yield* parts
   const { crypto } = directory
   const identity = yield* device(options)
-  if ((yield* Directory.readState(directory)) !== undefined) return yield* new WrongDirectory({ reason: "in-space" })
+  if (yield* Directory.hasSpace(directory)) return yield* new WrongDirectory({ reason: "in-space" })
   const secret = yield* Entropy.attempt(() => crypto.random(RECOVERY_BYTES))
   const keys = makeRecovery({ crypto, suite: SUITE_DEFAULT, secret })
   const state = yield* Entropy.attempt(() =>
@@ -144,7 +144,7 @@ export const join: (
   const directory = yield* parts
   const identity = yield* Directory.readIdentity(directory)
   if (identity === undefined) return yield* new WrongDirectory({ reason: "no-device" })
-  if ((yield* Directory.readState(directory)) !== undefined) return yield* new WrongDirectory({ reason: "in-space" })
+  if (yield* Directory.hasSpace(directory)) return yield* new WrongDirectory({ reason: "in-space" })
   const state = yield* Effect.fromResult(
     SpaceState.fromWelcome(directory.crypto, welcome, { device: identity.id })
   )
@@ -168,7 +168,7 @@ export const openWith: (
     const directory = yield* parts
     const identity = yield* Directory.readIdentity(directory)
     if (identity === undefined) return yield* new WrongDirectory({ reason: "no-device" })
-    if ((yield* Directory.readState(directory)) === undefined) return yield* new WrongDirectory({ reason: "no-space" })
+    if (!(yield* Directory.hasSpace(directory))) return yield* new WrongDirectory({ reason: "no-space" })
     return { identity, client: yield* Client.make(identity, options) }
   }
 )

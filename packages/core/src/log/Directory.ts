@@ -40,6 +40,10 @@ export const readIdentity = Effect.fnUntraced(function*({ crypto, keystore, stor
 export const identityWrite = ({ keystore }: Pick<Parts, "keystore">, identity: DeviceIdentity) =>
   Effect.map(seal(keystore, DEVICE, encodeIdentity(identity)), (sealed): Write => Ledger.device.put("", sealed))
 
+/** Whether the device is in a space. `readState` verifies all of its membership, which nobody needs to do twice. */
+export const hasSpace = ({ store }: Pick<Parts, "store">) =>
+  Effect.map(Ledger.space.get(store, ""), (sealed) => sealed !== undefined)
+
 /** What the device knows of its space, if it is in one. */
 export const readState = Effect.fnUntraced(function*({ crypto, keystore, store }: Parts) {
   const sealed = yield* Ledger.space.get(store, "")

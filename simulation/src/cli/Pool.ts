@@ -18,8 +18,6 @@ export type Order = { readonly seeds: ReadonlyArray<Seed> }
 export type Message = { readonly type: "idle" } | Step
 
 const HANDFUL = 2
-/** Room for what is new in a thread: three halves of 32 MiB. A run makes about that much, and keeps next to nothing. */
-const YOUNG_MIB = 96
 const ENTRY = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url)
 
 export interface PoolOptions extends Options {
@@ -55,7 +53,7 @@ export const explore = async (
 /** The life of one thread: it ends when there are no more seeds. */
 const one = (task: Task, take: () => ReadonlyArray<Seed>, on: (step: Step) => void): Promise<void> =>
   new Promise((resolve) => {
-    const worker = new Worker(ENTRY, { workerData: task, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } })
+    const worker = new Worker(ENTRY, { workerData: task })
     worker.on("message", (message: Message) => {
       if (message.type !== "idle") return on(message)
       const seeds = take()

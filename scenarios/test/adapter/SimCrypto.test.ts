@@ -200,3 +200,40 @@ describe("SealRecord", () => {
     }
   })
 })
+
+describe("the real tier", () => {
+  const { signature } = real
+  const seed = random(32)
+  const message = text("a message")
+
+  it("gives each caller key arrays of its own", () => {
+    const first = signature.keyPair(seed)
+    const before = hex(first.secretKey)
+    first.secretKey.fill(0)
+    first.publicKey.fill(0)
+    const second = signature.keyPair(seed)
+    assert.strictEqual(hex(second.secretKey), before)
+    assert.isTrue(signature.verify(second.publicKey, message, signature.sign(second.secretKey, message)))
+  })
+
+  it("remembers of a signature no more than what it was asked", () => {
+    const { publicKey, secretKey } = signature.keyPair(seed)
+    const signed = signature.sign(secretKey, message)
+    const other = signature.keyPair(random(32)).publicKey
+    const flipped = signed.slice()
+    flipped[3] = (flipped[3] ?? 0) ^ 1
+    const asked = [
+      { publicKey, message, signature: signed },
+      { publicKey, message: text("another message"), signature: signed },
+      { publicKey: other, message, signature: signed },
+      { publicKey, message, signature: flipped },
+      // The same bytes in a row, cut elsewhere.
+      { publicKey, message: Bytes.concat(signed.subarray(63), message), signature: signed.subarray(0, 63) }
+    ]
+    for (let k = 0; k < 2; k++) {
+      const one = asked.map((ask) => signature.verify(ask.publicKey, ask.message, ask.signature))
+      assert.deepStrictEqual(one, [true, false, false, false, false])
+      assert.deepStrictEqual(Effect.runSync(signature.verifyMany(asked)), one)
+    }
+  })
+})

@@ -66,9 +66,13 @@ export const dialsBounded = Invariant.make("dialsBounded", (world) => {
   }
 })
 
-/** Where nothing was restored or lost and nobody lies, nothing that a device received is refused, or waits in the end. */
+/**
+ * Where nothing was restored or lost and nobody lies, nothing that a device received is refused, or waits in the end; but
+ * where a device is gone for good, it may be the only one that had what others wait for.
+ */
 export const nothingSetAside = Invariant.make("nothingSetAside", (world) => ({
   onEnd: () => {
+    if (world.nodes.some(({ alive, kind }) => !alive && kind === "client")) return
     const isTroubled = world.scenario.faults.some(({ kind }) => kind === "restore" || kind === "evict")
     if (world.settledMicros === undefined || isTroubled || world.nodes.some(({ losses }) => losses > 0)) return
     for (const { alive, name, probe } of world.nodes) {

@@ -25,7 +25,7 @@ export class Hints extends Context.Service<Hints, {
 /** How many hints wait for a relay that is busy, before the oldest are lost. */
 const WAITING_MAX = 4096
 
-/** Between relays of one process. */
+/** Between relays that are given the same one. */
 export const makeLocal = (): Hints["Service"] => {
   const listeners = new Set<{ readonly origin: string; readonly queue: Queue.Queue<Hint> }>()
   return Hints.of({

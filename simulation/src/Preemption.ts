@@ -2,7 +2,9 @@
  * Where a process's fibers are put aside, and for how long.
  *
  * 1. A fiber that was put aside does at least one operation before it is again, so every program gets on.
- * 2. A place is named by fiber (in order of appearance) and by the operation of that fiber, counted as if it had never
+ * 2. The first operation after a fiber was taken up is spared, as Effect's own scheduler spares it. Effect counts on it: a
+ *    fiber that was interrupted before it began, and was put aside with nothing but its end to do, would begin after all.
+ * 3. A place is named by fiber (in order of appearance) and by the operation of that fiber, counted as if it had never
  *    been put aside: so a tape stays true when entries are taken out of it.
  */
 import type * as Fiber from "effect/Fiber"
@@ -87,7 +89,7 @@ export class Preemptor {
       this.count()
       return undefined
     }
-    if (this.isReturning(fiber)) {
+    if (fiber.currentOpCount === 1 || this.isReturning(fiber)) {
       this.next++
       this.count()
       return undefined

@@ -49,7 +49,8 @@ export const deceptionNoticed = Invariant.make("deceptionNoticed", (world) => {
       known.hear(observation)
       const { data, node, what } = observation
       // One that was stopped just then says so when it is started again.
-      const knew = what === "standing" && Said.field(data, "caught") === true
+      const knew = what === "standing" &&
+        (Said.field(data, "caught") === true || Said.field(data, "gapped") === true)
       if (what === "caught" || what === "gap" || knew) noticed.add(node)
     },
     isSettled: () => difference() === undefined,

@@ -66,8 +66,8 @@ export const start = (host: Node.Base, directory: Directory) =>
     const { client, identity } = yield* again(host, Effect.provideContext(Sotto.open, directory))
     host.observe("device", { device: Bytes.toHex(identity.id) })
     tellCursors(host, yield* client.status.current)
-    for (const { address, misbehaved } of yield* again(host, client.relays.list)) {
-      host.observe("standing", { relay: Bytes.toHex(address.key), caught: misbehaved !== null })
+    for (const { address, gapped, misbehaved } of yield* again(host, client.relays.list)) {
+      host.observe("standing", { relay: Bytes.toHex(address.key), caught: misbehaved !== null, gapped })
     }
     const view = new View.View()
     const board = host.knobs["items"] === true ? new Board(client) : undefined

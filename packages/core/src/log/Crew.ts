@@ -51,6 +51,11 @@ export interface RelayInfo {
   readonly address: RelayAddress
   /** What it was caught with; null for a relay in good standing. */
   readonly misbehaved: RelayMisbehaved | null
+  /**
+   * Entries of its log did not come from it: they had expired or were pruned there, or were withheld. The `Gap` events told
+   * which. Other relays and devices may have brought them, and so does a comparison with a relay that has them after all.
+   */
+  readonly gapped: boolean
 }
 
 export interface Relays {
@@ -399,11 +404,14 @@ const relays = (bridge: Bridge): Relays => {
   const { journal, staff } = bridge
   return {
     list: Effect.suspend(() =>
-      Effect.forEach([...journal.books().bookByHex.values()], ({ row: { address, misbehaved } }) =>
-        Effect.map(
-          misbehaved === 0 ? Effect.undefined : Misconduct.read(journal.store, misbehaved),
-          (found) => ({ address, misbehaved: found ?? null })
-        ))
+      Effect.forEach(
+        [...journal.books().bookByHex.values()],
+        ({ mark: { gapped }, row: { address, misbehaved } }) =>
+          Effect.map(
+            misbehaved === 0 ? Effect.undefined : Misconduct.read(journal.store, misbehaved),
+            (found) => ({ address, misbehaved: found ?? null, gapped })
+          )
+      )
     ),
     add: Effect.fn("Client.relays.add")(function*(address, open) {
       const adding = journal.update((books) => {

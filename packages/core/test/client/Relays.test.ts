@@ -246,6 +246,9 @@ layer(World.CryptoLive)("a relay", (it) => {
       yield* b.client().pull
       assert.deepStrictEqual(yield* values(b.client()), ["4"])
       assert.deepStrictEqual(gapsOf(events), [[2, 4, true]])
+      // Whoever was not there to hear of it, since the device was stopped just then, is told as well.
+      const gapped = yield* Effect.forEach([a, b], (one) => one.client().relays.list)
+      assert.deepStrictEqual(gapped.flat().map((one) => one.gapped), [false, true])
       assert.deepStrictEqual(yield* b.client().evidence, [])
       yield* push(a.client(), "5")
       yield* a.client().settled

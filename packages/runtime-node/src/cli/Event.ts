@@ -259,7 +259,7 @@ export interface StatusLine {
   readonly failure: { readonly tag: string; readonly message: string; readonly retrying: boolean } | null
 }
 
-/** One of the space's relays, on this device. `misbehaved`: what it was caught with. */
+/** One of the space's relays, on this device. `misbehaved`: what it was caught with. `gapped`: entries did not come from it. */
 export interface RelayEvent {
   readonly type: "relay"
   readonly relay: string
@@ -270,6 +270,7 @@ export interface RelayEvent {
   readonly retry: string | null
   readonly failure: { readonly tag: string; readonly message: string; readonly retrying: boolean } | null
   readonly misbehaved: string | null
+  readonly gapped: boolean
 }
 
 /** The space has another relay on this device. `complete`: the relay has everything that this device has. */

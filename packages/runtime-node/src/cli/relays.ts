@@ -28,8 +28,13 @@ const waitFlag = Flag.Boolean("no-wait").pipe(
   Flag.withDefault(false)
 )
 
-const line = (status: RelayStatus, { misbehaved }: RelayInfo) =>
-  emit({ type: "relay", ...relayLine(status), misbehaved: misbehaved === null ? null : misbehaved.evidence.reason })
+const line = (status: RelayStatus, { gapped, misbehaved }: RelayInfo) =>
+  emit({
+    type: "relay",
+    ...relayLine(status),
+    misbehaved: misbehaved === null ? null : misbehaved.evidence.reason,
+    gapped
+  })
 
 const ls = Command.make("ls", {}, () =>
   withSotto(Effect.fnUntraced(function*({ client }) {

@@ -143,7 +143,10 @@ const relayEventText = (style: Style, event: RelayEvent): string => {
     ...event.failure === null ? [] : [`    ${line(event.failure.message)}`],
     ...event.misbehaved === null
       ? []
-      : [`    caught: ${event.misbehaved}; \`sotto relays trust ${short(key)}\` goes on with it`]
+      : [`    caught: ${event.misbehaved}; \`sotto relays trust ${short(key)}\` goes on with it`],
+    ...event.gapped
+      ? ["    not all of its log came from it: entries expired, were pruned, or are withheld"]
+      : []
   ]
   const ink = event.phase === "live" ? "green" : event.phase === "stopped" ? "red" : "yellow"
   const head = `${paint(style, "bold", line(url))}  ${short(key)}  ${paint(style, ink, event.phase)}`

@@ -51,7 +51,8 @@ const relayEvent = {
   head: 7,
   retry: null,
   failure: null,
-  misbehaved: null
+  misbehaved: null,
+  gapped: false
 } as const
 
 describe("text", () => {
@@ -65,12 +66,14 @@ describe("text", () => {
       phase: "stopped",
       pending: 2,
       failure: { tag: "RelayMisbehaved", message: "It went back.\u001b[2J", retrying: false },
-      misbehaved: "regress"
+      misbehaved: "regress",
+      gapped: true
     }, plain)
     assert.deepStrictEqual(caught.split("\n"), [
       "wss://relay.example/  rly_aaaaaaaa  stopped  lacks 2 entries; received 7 of 7",
       "    It went back.\\u{1b}[2J",
-      "    caught: regress; `sotto relays trust rly_aaaaaaaa` goes on with it"
+      "    caught: regress; `sotto relays trust rly_aaaaaaaa` goes on with it",
+      "    not all of its log came from it: entries expired, were pruned, or are withheld"
     ])
     const { relay } = relayEvent
     assert.include(toText({ type: "added", relay, pending: 1, complete: false }, plain), "1 entry to be sent")

@@ -53,9 +53,9 @@ export interface Outcome {
   readonly chains: Chains
   /** Entries that count from now on, those of a chain in its order. Some may have been held since an earlier page. */
   readonly accepted: ReadonlyArray<OpenedEnvelope>
-  /** Entries of this page that continue their chain, and wait for a signature. */
+  /** Entries of this page that continue their chain, and wait for a signature; and held ones that do now. */
   readonly pending: ReadonlyArray<OpenedEnvelope>
-  /** Entries of this page that wait for something else or were refused, and held ones that are refused now. */
+  /** Entries of this page that wait for something else or were refused, and held ones that do or were now. */
   readonly quarantined: ReadonlyArray<SetAside>
   /** Entries that were there already, perhaps in another envelope. */
   readonly duplicates: ReadonlyArray<OpenedEnvelope>
@@ -202,7 +202,10 @@ export const hold = (chains: Chains, waiting: ReadonlyArray<OpenedEnvelope>): Ch
     const before = chainByKey.get(key) ?? ChainLink.begin(opened.entry.device, opened.header.lane)
     const hex = Bytes.toHex(opened.hash)
     if (before.held.has(hex)) continue
-    chainByKey.set(key, { ...before, held: new Map(before.held).set(hex, { opened, signed: false }) })
+    chainByKey.set(key, {
+      ...before,
+      held: new Map(before.held).set(hex, { opened, signed: false, reason: undefined })
+    })
     heldCount++
   }
   return { chainByKey, heldCount }

@@ -24,10 +24,15 @@ export interface Head {
   readonly hash: EntryHash
 }
 
-/** An entry that waits; `signed`: its own signature was checked and holds. */
-export interface Held {
+/** An entry to be linked, or that waits; `signed`: its own signature was checked and holds. */
+interface Linkable {
   readonly opened: OpenedEnvelope
   readonly signed: boolean
+}
+
+/** An entry that waits. `reason`: what for; null for a signature; undefined when it was not judged since a restart. */
+export interface Held extends Linkable {
+  readonly reason: Reason | null | undefined
 }
 
 export interface Chain {
@@ -49,7 +54,7 @@ export const begin = (device: DeviceId, lane: Lane): Chain => ({
 })
 
 /** An entry to be linked, after the checks of its author and signature. `at` is −1 for one that was held before. */
-export interface Candidate extends Held {
+export interface Candidate extends Linkable {
   readonly at: number
   readonly reason: Reason | undefined
 }
@@ -91,9 +96,10 @@ export const advance = (before: Chain, candidates: ReadonlyArray<Candidate>, rul
     if (verdict === "duplicate") duplicates.push(opened)
     else {
       const isHeld = verdict === "pending" || verdict.waiting
-      if (isHeld && held.size < rules.heldMax) held.set(hex, { opened, signed })
-      // What was held before and goes on waiting has been told before.
-      if (isHeld && at < 0) continue
+      const reason = waitsFor(verdict)
+      if (isHeld && held.size < rules.heldMax) held.set(hex, { opened, signed, reason })
+      // What was held before and goes on waiting for the same has been told before.
+      if (isHeld && at < 0 && before.held.get(hex)?.reason === reason) continue
       if (verdict === "pending") pending.push(opened)
       else quarantined.push({ opened, error: verdict })
     }
@@ -198,6 +204,8 @@ const isParent = ({ opened, reason }: Candidate, child: OpenedEnvelope): boolean
   reason === undefined && opened.entry.seq === child.entry.seq - 1
 
 type Verdict = Quarantined | "pending" | "duplicate"
+
+const waitsFor = (verdict: Quarantined | "pending"): Reason | null => verdict === "pending" ? null : verdict.reason
 
 /** What becomes of what was not accepted, by hash. */
 const judge = (place: Place, pool: ReadonlyMap<string, Candidate>, rules: Rules): ReadonlyMap<string, Verdict> => {

@@ -264,12 +264,17 @@ class Record {
     this.unsent.push(this.ordinal)
   }
 
-  /** What is not accepted and was not waiting already; what was keeps its row. */
+  /**
+   * What is not accepted and was not waiting already; what was keeps its row, and is known by what it waits for now. One
+   * that was told of stays among those until it is accepted, also where nothing but a signature is missing.
+   */
   newlyAside(): ReadonlyArray<Aside> {
     return [...this.hearing.asideByHex].flatMap(([hex, aside]) => {
-      const isWaitingOn = this.before.waitingByHex.has(hex) && (aside.reason === null || isWaiting(aside.reason))
-      if (isWaitingOn) this.waitingByHex.set(hex, aside)
-      return isWaitingOn ? [] : [aside]
+      const before = this.before.waitingByHex.get(hex)
+      if (before === undefined || (aside.reason !== null && !isWaiting(aside.reason))) return [aside]
+      if (before.reason === null && aside.reason !== null) return [aside]
+      this.waitingByHex.set(hex, { ...aside, reason: aside.reason ?? before.reason })
+      return []
     })
   }
 

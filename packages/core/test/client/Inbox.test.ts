@@ -9,6 +9,7 @@ import { EnvelopeId, Position, Signature } from "@sotto/schema/Id"
 import { Limit } from "@sotto/schema/Limit"
 import { ROLE } from "@sotto/schema/Space"
 import * as Effect from "effect/Effect"
+import * as PubSub from "effect/PubSub"
 import * as TestClock from "effect/testing/TestClock"
 import * as JournalBench from "../kit/journalBench.ts"
 import { hand, removalAfter } from "../kit/pen.ts"
@@ -208,6 +209,37 @@ describe("a page", () => {
       yield* TestClock.adjust("1 day")
       yield* Inbox.reconsider(b.journal(), false)
       assert.deepStrictEqual(yield* b.values, ["tomorrow"])
+    }))
+
+  it.effect("is known by what it waits for now, also after a restart, and told of once", () =>
+    Effect.gen(function*() {
+      const { bench: b, crypto, host } = yield* bench("clocks")
+      const { seal } = hand(crypto, host.state, host.identity)
+      const [one, two] = [1, 2].map((days) =>
+        seal({ ops: [put("a", "", `in ${days}`)], millis: NOW + days * 86_400_000 }).bytes
+      )
+      if (one === undefined || two === undefined) return
+      const taken = yield* b.accept(b.relay.place(one, two))
+      assert.strictEqual(taken.events.filter(({ _tag }) => _tag === "Quarantined").length, 2)
+      assert.deepStrictEqual(yield* b.aside, { clock: 1, gap: 1 })
+      yield* TestClock.adjust("1 day")
+      const told: Array<string> = []
+      const reconsider = Effect.gen(function*() {
+        const events = yield* PubSub.subscribe(b.journal().events)
+        yield* Inbox.reconsider(b.journal(), false)
+        const all = yield* PubSub.takeUpTo(events, 9)
+        told.push(...all.map(({ _tag }) => _tag))
+      }).pipe(Effect.scoped)
+      yield* reconsider
+      assert.deepStrictEqual(yield* b.values, ["in 1"])
+      assert.deepStrictEqual(yield* b.aside, { clock: 1 })
+      yield* b.reopen
+      yield* reconsider
+      assert.deepStrictEqual(yield* b.aside, { clock: 1 })
+      yield* TestClock.adjust("1 day")
+      yield* reconsider
+      assert.deepStrictEqual(yield* b.values, ["in 1", "in 2"])
+      assert.deepStrictEqual(told, ["Healed", "Healed"])
     }))
 
   it.effect("holds back what is wrong with its reason, and takes the rest", () =>

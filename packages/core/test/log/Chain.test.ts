@@ -274,6 +274,21 @@ describe("lies about a chain", () => {
     assert.deepStrictEqual(later.accepted, [ahead, after])
   })
 
+  it("tells what an entry waits for when that is something else than before, and once", () => {
+    const hand = pen(crypto, state, device)
+    const limit = NOW + Limit.clockAheadMillisMax
+    const [ahead, further] = [hand.write({ millis: limit + 1 }), hand.write({ millis: limit + 2 })]
+    const first = feed(Chain.empty, [ahead, further])
+    assert.deepStrictEqual(reasons(first), ["clock", "gap"])
+    const second = feed(first.chains, [], { nowMillis: NOW + 1 })
+    assert.deepStrictEqual(second.accepted, [ahead])
+    assert.deepStrictEqual(second.quarantined.map(({ opened }) => opened), [further])
+    assert.deepStrictEqual(reasons(second), ["clock"])
+    const third = feed(second.chains, [], { nowMillis: NOW + 1 })
+    assert.deepStrictEqual(reasons(third), [])
+    assert.deepStrictEqual(feed(third.chains, [], { nowMillis: NOW + 2 }).accepted, [further])
+  })
+
   it("accepts what comes before an entry that is dated ahead, in one batch", () => {
     const hand = pen(crypto, state, device)
     const page = [hand.write({ signed: false }), hand.write({ millis: NOW * 2 })]

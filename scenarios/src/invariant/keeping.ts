@@ -217,7 +217,7 @@ export const spareHasAll = Invariant.make("spareHasAll", (world) => {
   const offeredByNode = new Map<string, ReadonlyArray<Json>>()
   return {
     onObservation: ({ data, kind, node, what }) => {
-      if (what === "kept" && kind === "spare") kept.add(Said.text(data, "id"))
+      if ((what === "kept" || what === "holds") && kind === "spare") kept.add(Said.text(data, "id"))
       const ids = what === "spared" ? Said.field(data, "ids") : undefined
       if (Array.isArray(ids) && !offeredByNode.has(node)) offeredByNode.set(node, ids)
     },

@@ -1,8 +1,8 @@
 /**
  * Situations that chance rarely makes, put into a scenario on purpose: each needs several things to go wrong in one order.
  *
- * - `ahead`: the clock of one device is more than ten minutes ahead of the others', and a device that keeps what it wrote
- *   waiting is killed meanwhile.
+ * - `ahead`: the clock of one device is more than ten minutes ahead of the others', and a device that keeps what it wrote,
+ *   some things one after the other, waiting is killed meanwhile.
  * - `backup`: a device is put back to a copy that does not know its last entries, and writes at once; then it is started
  *   once more.
  * - `clogged`: nothing goes through between a device and the relay for a minute, and nothing breaks.
@@ -37,8 +37,9 @@ export const draw = (draws: Seed.Draws): Aim | null => {
 const SECOND = 1_000_000
 const MINUTE = 60 * SECOND
 
-/** More than `Limit.clockAheadMillisMax`, by half a minute. */
-const AHEAD_MICROS = 10 * MINUTE + 30 * SECOND
+/** More than `Limit.clockAheadMillisMax`, so that what is written is accepted before or after others looked again. */
+const aheadMicros = (seed: Seed.Seed): number =>
+  10 * MINUTE + Seed.draws(seed, "ahead").between(20 * SECOND, 75 * SECOND)
 
 const plan = (scenario: Scenario, change: (plan: NodePlan) => NodePlan): Scenario => ({
   ...scenario,
@@ -62,13 +63,13 @@ const asked = (node: string, name: string, atMicros: number, input: Json = null)
 const push = ({ seed }: Scenario, node: string, atMicros: number): Command =>
   asked(node, "push", atMicros, ["a", "", `kanari${seed.slice(-6)}${atMicros}${node.slice(-1)}#0 `.padEnd(40, "~")])
 
-const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
-  ahead: (scenario) =>
+const aims: { readonly [aim in Aim]: (scenario: Scenario, seed: Seed.Seed) => Scenario } = {
+  ahead: (scenario, seed) =>
     add(
       plan(
         // A clock that jumps back as well would have to go further than a run waits until it has come so far.
         { ...scenario, faults: scenario.faults.filter(({ kind }) => kind !== "jump") },
-        (node) => node.name === "client-2" ? { ...node, clock: { ...node.clock, skewMicros: AHEAD_MICROS } } : node
+        (node) => node.name === "client-2" ? { ...node, clock: { ...node.clock, skewMicros: aheadMicros(seed) } } : node
       ),
       [{
         kind: "crash",
@@ -78,7 +79,8 @@ const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
         disk: { kind: "all" },
         notice: "reset"
       }],
-      [push(scenario, "client-2", 8 * SECOND)]
+      // Their times come one after the other, and whoever waits for them looks now and then.
+      [8, 12, 16].map((at) => push(scenario, "client-2", at * SECOND))
     ),
   backup: (scenario) => {
     const at = 9 * SECOND
@@ -171,9 +173,9 @@ const aims: { readonly [aim in Aim]: (scenario: Scenario) => Scenario } = {
 /** The scenario with what its knob `aim` says; some that say nothing aim at what they can after all. */
 export const apply = (scenario: Scenario, seed: Seed.Seed): Scenario => {
   const aim = AIMS.find((one) => one === scenario.knobs["aim"])
-  if (aim !== undefined) return aims[aim](scenario)
+  if (aim !== undefined) return aims[aim](scenario, seed)
   const hasSpare = scenario.nodes.some(({ kind }) => kind === "spare")
-  const aimAt = (late: Aim): Scenario => ({ ...aims[late](scenario), knobs: { ...scenario.knobs, aim: late } })
+  const aimAt = (late: Aim): Scenario => ({ ...aims[late](scenario, seed), knobs: { ...scenario.knobs, aim: late } })
   if (hasSpare && Seed.draws(seed, HANDED_ON).chance(HANDED_ON_SHARE)) return aimAt(HANDED_ON)
   return Seed.draws(seed, OVERTAKEN).chance(OVERTAKEN_SHARE) ? aimAt(OVERTAKEN) : scenario
 }

@@ -56,17 +56,30 @@ const guess = ({ sha256 }: Crypto["Service"], lane: Uint8Array): string | null =
   return known ?? null
 }
 
-/** Tells of every envelope that is kept; reading may fail when a fault wants it to. */
-const storage = (host: Node.Base, store: Store, crypto: Crypto["Service"]): Store =>
-  RelayStore.of({
+/**
+ * Tells of every envelope that is kept, and of those that turn out to be there when sets are compared: whoever died in the
+ * moment in which it kept them told of none. Reading may fail when a fault wants it to.
+ */
+const storage = (host: Node.Base, store: Store, crypto: Crypto["Service"]): Store => {
+  const told = new Set<string>()
+  return RelayStore.of({
     ...store,
     append: (input) =>
       Effect.tap(store.append(input), ({ stored }) =>
         Effect.sync(() => {
           input.envelopes.forEach(({ bytes, id, lane }, at) => {
             const fresh = stored[at]?.duplicate === false
+            told.add(Bytes.toHex(id))
             host.observe("kept", { id: Bytes.toHex(id), bytes: bytes.length, guess: guess(crypto, lane), fresh })
           })
+        })),
+    ids: (page) =>
+      Effect.tap(store.ids(page), ({ ids }) =>
+        Effect.sync(() => {
+          for (const id of ids.map((one) => Bytes.toHex(one.id)).filter((hex) => !told.has(hex))) {
+            told.add(id)
+            host.observe("holds", { id })
+          }
         })),
     read: (page) =>
       Effect.suspend(() =>
@@ -77,6 +90,7 @@ const storage = (host: Node.Base, store: Store, crypto: Crypto["Service"]): Stor
           )
       )
   })
+}
 
 const LOOK_MILLIS = 100
 

@@ -129,13 +129,18 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
   .fnUntraced(function*(journal) {
     const heard = yield* Sliding.make<PresenceMessage>(PRESENCE_MAX)
     const fibers = yield* FiberMap.make<string>()
-    const context = yield* Effect.context<Transport | Crypto>()
+    const run = yield* FiberMap.runtime(fibers)<Transport | Crypto>()
     const keeperByHex = new Map<string, RelayKeeper.Keeper>()
-    const staff = Effect.suspend(() => {
+    // At once: of two keepers of one relay, the one that runs must be the one that is asked.
+    const staff = Effect.sync(() => {
       const { bookByHex } = journal.books()
       for (const hex of keeperByHex.keys()) if (!bookByHex.has(hex)) keeperByHex.delete(hex)
-      const missing = [...bookByHex].filter(([hex]) => !keeperByHex.has(hex))
-      return Effect.forEach(missing, ([, { relay }]) => employ(relay), { discard: true })
+      for (const [hex, { relay }] of bookByHex) {
+        if (keeperByHex.has(hex)) continue
+        const keeper = RelayKeeper.make(shared, relay)
+        keeperByHex.set(hex, keeper)
+        run(hex, keeper.run)
+      }
     })
     const bridge: Bridge = { journal, keeperByHex, staff, paused: false }
     const tell = (all: ReadonlyArray<Status.ClientEvent>) => Effect.asVoid(PubSub.publishAll(journal.events, all))
@@ -146,12 +151,6 @@ export const make: (journal: Journal) => Effect.Effect<Crew, never, Transport | 
       presence: (envelope) => hear(journal, heard, envelope),
       caughtUp: Effect.suspend(() => mayTruncate(bridge) ? lookAgain(bridge) : Effect.void),
       last: (relay) => isLast(bridge, relay)
-    }
-    const employ = (relay: RelayKey): Effect.Effect<void> => {
-      const hex = Bytes.toHex(relay)
-      const keeper = RelayKeeper.make(shared, relay)
-      keeperByHex.set(hex, keeper)
-      return Effect.asVoid(FiberMap.run(fibers, hex, Effect.provideContext(keeper.run, context)))
     }
     yield* Effect.forkScoped(lookNowAndThen(bridge))
     yield* Effect.forkScoped(sweepNowAndThen(bridge))

@@ -137,6 +137,10 @@ const continues = (head: Head | undefined, { entry }: OpenedEnvelope): boolean =
   entry.seq === (head?.seq ?? 0) + 1 &&
   (head === undefined ? Bytes.isZero(entry.prev) : Bytes.equals(entry.prev, head.hash))
 
+/** Whether a chain may come to an entry some time: it stands right after the head and names it, or further on. */
+export const mayGoOn = (head: Head | undefined, opened: OpenedEnvelope): boolean =>
+  opened.entry.seq > (head?.seq ?? 0) + 1 || continues(head, opened)
+
 /** Moves the head along every signed entry that the chain leads to; takes what is accepted out of `pool`. */
 const walk = (before: Chain, pool: Map<string, Candidate>, rules: Rules) => {
   const closers = [...pool.values()].filter(({ reason, signed }) => signed && reason === undefined)

@@ -75,7 +75,9 @@ export const judge = Effect.fnUntraced(function*(
     hearing.chains = rewound.chains
     hearing.takenBack.push(...rewound.takenBack)
     for (const key of rewound.changed) hearing.changed.add(key)
-    if (page.length > 0) hearing.take(yield* Chain.feed(context, hearing.chains, page))
+    for (const { id } of rewound.undecided) hearing.aside(id, null, false)
+    const decided = page.filter((opened) => !rewound.undecided.has(opened))
+    if (decided.length > 0) hearing.take(yield* Chain.feed(context, hearing.chains, decided))
     if (again) hearing.take(yield* Chain.feed(context, hearing.chains, []))
     if (!hearing.learn(from)) break
     yield* hearing.cut()

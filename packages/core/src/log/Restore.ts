@@ -5,6 +5,9 @@
  * They are taken as they are. Entries that it wrote meanwhile, without knowing of them, stand at the same places of its
  * chains. As long as no relay has those, nobody has seen them: they are taken back, and written again after the ones that
  * came. That is why a device reads what a relay has before it sends anything, the first time after it was opened.
+ *
+ * An entry is this device's own if it, or a later one chained to it by `prev`, bears its signature: any member could have
+ * written its name on the others. Those before the last one of a batch have none, and wait until that one is here.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"
@@ -19,7 +22,7 @@ import type { SpaceState } from "../space/SpaceState.ts"
 import type { StoreFailed, Write } from "../Store.ts"
 import * as Batch from "./Batch.ts"
 import * as Chain from "./Chain.ts"
-import type * as ChainLink from "./ChainLink.ts"
+import * as ChainLink from "./ChainLink.ts"
 import { Ordinal } from "./Cursor.ts"
 import type { Books, Journal } from "./Journal.ts"
 import * as Ledger from "./Ledger.ts"
@@ -39,6 +42,8 @@ export interface Rewound {
   readonly takenBack: ReadonlyArray<TakenBack>
   /** Keys of the chains that went back. */
   readonly changed: ReadonlyArray<string>
+  /** Entries in this device's name of which a signature that is not here has yet to say whether they are its own. */
+  readonly undecided: ReadonlySet<Sealing.OpenedEnvelope>
 }
 
 /** What came from a relay. */
@@ -58,22 +63,29 @@ export const rewind = Effect.fnUntraced(function*(
   { page, seen }: Came
 ): Effect.fn.Return<Rewound, StoreFailed> {
   const own = page.filter(({ entry }) => Bytes.equals(entry.device, journal.identity.id))
-  const behind = own.filter((opened) => isBehind(before, opened) && isSigned(journal, state, opened))
-  if (behind.length === 0) return { chains: before, takenBack: [], changed: [] }
+  const astray = own.filter((opened) => !ChainLink.mayGoOn(chainOf(before, opened)?.head, opened))
+  if (astray.length === 0) return { chains: before, takenBack: [], changed: [], undecided: new Set() }
   const numbers = [...bookByHex.values()].map(({ number }) => number)
   const [first, ...others] = numbers.map((number) => journal.unsent(number))
   const unseen = [...first ?? []].filter((ordinal) => !seen.has(ordinal) && others.every((set) => set.has(ordinal)))
   const chainByKey = new Map(before.chainByKey)
   const takenBack: Array<TakenBack> = []
   const changed: Array<string> = []
+  const undecided = new Set<Sealing.OpenedEnvelope>()
   const entries = yield* readUnseen(journal, state, unseen)
-  for (const key of new Set(behind.map(({ entry, header }) => Chain.keyOf(entry.device, header.lane)))) {
+  for (const key of new Set(astray.map(keyOf))) {
     const chain = chainByKey.get(key)
-    const written = entries.filter(({ opened: { entry, header } }) => Chain.keyOf(entry.device, header.lane) === key)
+    const written = entries.filter(({ opened }) => keyOf(opened) === key)
     const [oldest] = written.sort((a, b) => a.opened.entry.seq - b.opened.entry.seq)
     if (chain === undefined || oldest === undefined) continue
     const from = oldest.opened.entry
-    if (!behind.some(({ entry }) => entry.seq >= from.seq)) continue
+    const here = astray.filter((opened) => keyOf(opened) === key && opened.entry.seq >= from.seq)
+    const held = [...chain.held.values()].map(({ opened }) => opened)
+    const signed = signedOf(journal, state, [...own.filter((opened) => keyOf(opened) === key), ...held])
+    const isKnown = here.some((opened) => signed.has(opened) && opened.entry.seq <= (chain.head?.seq ?? 0))
+    const waits = (opened: Sealing.OpenedEnvelope) => opened.entry.signature === null || signed.has(opened)
+    for (const opened of isKnown ? [] : here.filter(waits)) undecided.add(opened)
+    if (!isKnown) continue
     chainByKey.set(key, backTo(chain, from.seq, from.prev))
     changed.push(key)
     for (const { opened, ordinal, row } of written) {
@@ -81,8 +93,34 @@ export const rewind = Effect.fnUntraced(function*(
     }
   }
   takenBack.sort((a, b) => a.ordinal - b.ordinal)
-  return { chains: { ...before, chainByKey }, takenBack, changed }
+  return { chains: { ...before, chainByKey }, takenBack, changed, undecided }
 })
+
+const keyOf = ({ entry, header }: Sealing.OpenedEnvelope): string => Chain.keyOf(entry.device, header.lane)
+
+const chainOf = ({ chainByKey }: Chain.Chains, opened: Sealing.OpenedEnvelope): ChainLink.Chain | undefined =>
+  chainByKey.get(keyOf(opened))
+
+/** The entries of a chain that this device signed, by themselves or with a later one of them. */
+const signedOf = (
+  journal: Journal,
+  state: SpaceState,
+  all: ReadonlyArray<Sealing.OpenedEnvelope>
+): ReadonlySet<Sealing.OpenedEnvelope> => {
+  const byHash = new Map(all.map((opened) => [Bytes.toHex(opened.hash), opened]))
+  const signed = new Set<Sealing.OpenedEnvelope>()
+  for (const closing of all) {
+    if (!isSigned(journal, state, closing)) continue
+    let current: Sealing.OpenedEnvelope | undefined = closing
+    while (current !== undefined && !signed.has(current)) {
+      signed.add(current)
+      const { prev, seq }: Sealing.OpenedEnvelope["entry"] = current.entry
+      const parent = byHash.get(Bytes.toHex(prev))
+      current = parent?.entry.seq === seq - 1 ? parent : undefined
+    }
+  }
+  return signed
+}
 
 /** An entry of this device that no relay has. */
 interface Unseen {
@@ -106,9 +144,6 @@ const readUnseen = Effect.fnUntraced(function*(
   }
   return entries
 })
-
-const isBehind = (chains: Chain.Chains, { entry, header }: Sealing.OpenedEnvelope): boolean =>
-  entry.seq <= (Chain.headOf(chains, entry.device, header.lane)?.seq ?? 0)
 
 /** Any member can seal what bears this device's name; only this device can have signed it. */
 const isSigned = (

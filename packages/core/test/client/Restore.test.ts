@@ -1,15 +1,20 @@
 import { assert, layer } from "@effect/vitest"
 import { text } from "@sotto/core/item/Collection"
 import type { ClientEvent } from "@sotto/core/Status"
+import * as Utf8 from "@sotto/schema/Utf8"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { entries, push, values } from "../kit/values.ts"
 import * as World from "../kit/World.ts"
 
 /** A device whose storage is put back to what it was, after it has written two more values that b has. */
-const restored = Effect.gen(function*() {
+const restoredAfter = Effect.fnUntraced(function*(
+  { atOnce = false, pageEnvelopesMax }: { readonly atOnce?: boolean; readonly pageEnvelopesMax?: number }
+) {
   const world = yield* World.make
-  const relay = yield* world.makeRelay()
+  const relay = yield* world.makeRelay(
+    pageEnvelopesMax === undefined ? {} : { settings: { limits: { pageEnvelopesMax } } }
+  )
   const a = yield* World.found(world, "a", [relay])
   yield* a.client().settled
   const b = yield* World.admit(world, a, "b")
@@ -20,14 +25,18 @@ const restored = Effect.gen(function*() {
   yield* a.crash
   const copy = yield* a.copy
   yield* a.open
-  yield* push(a.client(), "lost 1")
-  yield* push(a.client(), "lost 2")
+  const concurrency = atOnce ? "unbounded" : 1
+  // Two values of one key do not go into one entry.
+  const write = (value: string) => a.client().push(Utf8.encode(value), { collection: "", key: "k" })
+  yield* Effect.forEach(["lost 1", "lost 2"], write, { concurrency, discard: true })
   yield* a.client().settled
   yield* b.client().pull
   yield* a.crash
   yield* a.putBack(copy)
   return { a, b, relay, world }
 })
+
+const restored = restoredAfter({})
 
 const watch = Effect.fnUntraced(function*(host: World.DeviceHost) {
   const events: Array<ClientEvent> = []
@@ -122,6 +131,32 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
       assert.deepStrictEqual(yield* values(a.client()), ["old", "lost 1", "lost 2", "a", "b"])
       assert.strictEqual((yield* push(a.client(), "c")).seq, 6)
     }))
+
+  // Of what was written at once, only the last entry is signed: the others are known by it.
+  for (const pageEnvelopesMax of [undefined, 1]) {
+    const how = pageEnvelopesMax === undefined ? "in one page" : "entry by entry"
+    it.effect(`does so too where it had forgotten a batch that comes back ${how}`, () =>
+      Effect.gen(function*() {
+        const { a, b } = yield* restoredAfter({ atOnce: true, ...(pageEnvelopesMax && { pageEnvelopesMax }) })
+        yield* a.cut
+        yield* a.open
+        const events = yield* watch(a)
+        const { seq } = yield* push(a.client(), "next")
+        assert.strictEqual(seq, 2)
+        yield* a.heal
+        yield* a.client().wake
+        yield* a.client().settled
+        const all = ["old", "lost 1", "lost 2", "next"]
+        assert.deepStrictEqual(yield* values(a.client()), all)
+        assert.deepStrictEqual(events.filter(({ _tag }) => _tag === "Quarantined" || _tag === "Healed"), [])
+        const own = (yield* entries(a.client())).filter(({ ops }) => ops[0]?.action._tag === "Put")
+        assert.deepStrictEqual(own.map((entry) => entry.seq), [1, 2, 3, 4])
+        yield* b.client().pull
+        assert.deepStrictEqual(yield* values(b.client()), all)
+        const counts = yield* Effect.forEach([a, b], (one) => one.client().status.current)
+        assert.deepStrictEqual(counts.map(({ quarantined }) => quarantined), [0, 0])
+      }))
+  }
 
   it.effect("shows items as they were written again, to itself and to others", () =>
     Effect.gen(function*() {

@@ -63,18 +63,21 @@ export const noAckedLoss = Invariant.make("noAckedLoss", (world) => {
 /** A device whose disk lost nothing never stands before a place of a relay's log that it had reached. */
 export const monotonicCursors = Invariant.make("monotonicCursors", (world) => {
   const reached = new Map<string, number>()
+  /** Asked to start over, once; what was read before that may still be told of. */
+  const startingOver = new Set<string>()
   return {
     onObservation: ({ data, node, what }) => {
       if (what !== "cursor" && what !== "reset") return
       const relay = Said.text(data, "relay")
       const key = `${node} ${relay}`
       if (what === "reset") {
-        reached.delete(key)
+        startingOver.add(key)
         return
       }
       const position = Said.number(data, "position")
       const before = reached.get(key) ?? 0
-      if (position < before && isWhole(world, node)) {
+      const mayGoBack = position >= before || startingOver.delete(key)
+      if (!mayGoBack && isWhole(world, node)) {
         world.violated(`it had received relay ${relay.slice(0, 8)} up to ${before}, and is at ${position}`, node)
       }
       reached.set(key, position)

@@ -39,7 +39,7 @@ const MINUTE = 60 * SECOND
 
 /** More than `Limit.clockAheadMillisMax`, so that what is written is accepted before or after others looked again. */
 const aheadMicros = (seed: Seed.Seed): number =>
-  10 * MINUTE + Seed.draws(seed, "ahead").between(20 * SECOND, 75 * SECOND)
+  10 * MINUTE + Seed.draws(seed, "ahead").between(20 * SECOND, 60 * SECOND)
 
 const plan = (scenario: Scenario, change: (plan: NodePlan) => NodePlan): Scenario => ({
   ...scenario,
@@ -62,6 +62,17 @@ const asked = (node: string, name: string, atMicros: number, input: Json = null)
 /** A push whose text is nowhere else in the scenario. */
 const push = ({ seed }: Scenario, node: string, atMicros: number): Command =>
   asked(node, "push", atMicros, ["a", "", `kanari${seed.slice(-6)}${atMicros}${node.slice(-1)}#0 `.padEnd(40, "~")])
+
+/** One after the other at the same place, at once: a batch, of which only the last entry is signed. */
+const batch = ({ seed }: Scenario, node: string, atMicros: number): Command => {
+  const canary = `kanari${seed.slice(-6)}${atMicros}${node.slice(-1)}`
+  return asked(
+    node,
+    "burst",
+    atMicros,
+    [0, 1, 2].map((k) => ["a", `item ${canary}`, `${canary}#${k} `.padEnd(40, "~")])
+  )
+}
 
 const aims: { readonly [aim in Aim]: (scenario: Scenario, seed: Seed.Seed) => Scenario } = {
   ahead: (scenario, seed) =>
@@ -92,9 +103,12 @@ const aims: { readonly [aim in Aim]: (scenario: Scenario, seed: Seed.Seed) => Sc
         { kind: "restore", node: "client-1", atMicros: at, ageMicros: 3 * SECOND, downMicros: down },
         { kind: "stop", node: "client-1", atMicros: at + down + 3 * SECOND, downMicros: SECOND / 2 }
       ],
-      [-2_000_000, -1_000_000, down + 1000, down + 30_000, down + 200_000].map((after) =>
-        push(scenario, "client-1", at + after)
-      )
+      [
+        ...[-2_000_000, down + 1000, down + 30_000, down + 200_000].map((after) =>
+          push(scenario, "client-1", at + after)
+        ),
+        batch(scenario, "client-1", at - 1_000_000)
+      ]
     )
   },
   clogged: (scenario) => {

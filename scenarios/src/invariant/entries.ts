@@ -55,13 +55,15 @@ const mayRepeat = (world: Invariant.World, author: string | undefined): boolean 
  * No device shows an operation twice, nor an entry at two places, nor places out of order.
  *
  * A device that was put back to an older state writes again what nobody had seen, and tells so a moment later. What it wrote
- * before it had read the last relay, others may have got by another one: they see it twice, in two entries.
+ * before it had read the last relay, others may have got by another one: they see it twice, in two entries. So they do when
+ * it is put back once more, to before it wrote that again.
  */
 export const atMostOnce = overEntries("atMostOnce", () => (shown, { node, reading, truth, world }) => {
   const { byId, idByOp } = reading
   const before = byId.get(shown.id)
   const isTakenBack = shown.own && world.nodes.some(({ losses, name }) => name === node && losses > 0)
-  const isRewritten = isTakenBack || (!shown.own && mayRepeat(world, truth.nodeByDevice.get(shown.device)))
+  const author = world.nodes.find(({ name }) => name === truth.nodeByDevice.get(shown.device))
+  const isRewritten = isTakenBack || (!shown.own && (mayRepeat(world, author?.name) || (author?.losses ?? 0) > 1))
   if (before !== undefined && !isTakenBack) {
     return `entry ${shown.id.slice(0, 12)} at ${before.ordinal} and again at ${shown.ordinal}`
   }

@@ -51,6 +51,10 @@ const mayRepeat = (world: Invariant.World, author: string | undefined): boolean 
   return isPutBack && (relays.length > 1 || relays.some(({ losses }) => losses > 0))
 }
 
+/** Whether what a device wrote may be in two of its entries: also when it was put back to before it wrote something again. */
+const mayWriteAgain = (world: Invariant.World, author: string | undefined): boolean =>
+  mayRepeat(world, author) || world.nodes.some(({ losses, name }) => name === author && losses > 1)
+
 /**
  * No device shows an operation twice, nor an entry at two places, nor places out of order.
  *
@@ -62,8 +66,7 @@ export const atMostOnce = overEntries("atMostOnce", () => (shown, { node, readin
   const { byId, idByOp } = reading
   const before = byId.get(shown.id)
   const isTakenBack = shown.own && world.nodes.some(({ losses, name }) => name === node && losses > 0)
-  const author = world.nodes.find(({ name }) => name === truth.nodeByDevice.get(shown.device))
-  const isRewritten = isTakenBack || (!shown.own && (mayRepeat(world, author?.name) || (author?.losses ?? 0) > 1))
+  const isRewritten = isTakenBack || (!shown.own && mayWriteAgain(world, truth.nodeByDevice.get(shown.device)))
   if (before !== undefined && !isTakenBack) {
     return `entry ${shown.id.slice(0, 12)} at ${before.ordinal} and again at ${shown.ordinal}`
   }

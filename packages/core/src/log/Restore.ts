@@ -57,49 +57,89 @@ export interface Came {
 /** Takes back what stands where entries of this device came in, and no relay has. */
 export const rewind = Effect.fnUntraced(function*(
   journal: Journal,
-  { bookByHex }: Books,
+  books: Books,
   state: SpaceState,
   before: Chain.Chains,
   { page, seen }: Came
 ): Effect.fn.Return<Rewound, StoreFailed> {
-  const own = page.filter(({ entry }) => Bytes.equals(entry.device, journal.identity.id))
-  const astray = own.filter((opened) => !ChainLink.mayGoOn(chainOf(before, opened)?.head, opened))
-  if (astray.length === 0) return { chains: before, takenBack: [], changed: [], undecided: new Set() }
-  const numbers = [...bookByHex.values()].map(({ number }) => number)
-  const [first, ...others] = numbers.map((number) => journal.unsent(number))
-  const unseen = [...first ?? []].filter((ordinal) => !seen.has(ordinal) && others.every((set) => set.has(ordinal)))
+  const lanes = [...lanesOf(journal, before, page)].filter(([, { astray }]) => astray)
+  if (lanes.length === 0) return { chains: before, takenBack: [], changed: [], undecided: new Set() }
   const chainByKey = new Map(before.chainByKey)
+  let { heldCount } = before
   const takenBack: Array<TakenBack> = []
   const changed: Array<string> = []
   const undecided = new Set<Sealing.OpenedEnvelope>()
-  const entries = yield* readUnseen(journal, state, unseen)
-  for (const key of new Set(astray.map(keyOf))) {
-    const chain = chainByKey.get(key)
+  const entries = yield* readUnseen(journal, state, unseenOf(journal, books, seen))
+  for (const [key, { chain, came }] of lanes) {
     const written = entries.filter(({ opened }) => keyOf(opened) === key)
     const [oldest] = written.sort((a, b) => a.opened.entry.seq - b.opened.entry.seq)
     if (chain === undefined || oldest === undefined) continue
     const from = oldest.opened.entry
-    const here = astray.filter((opened) => keyOf(opened) === key && opened.entry.seq >= from.seq)
-    const held = [...chain.held.values()].map(({ opened }) => opened)
-    const signed = signedOf(journal, state, [...own.filter((opened) => keyOf(opened) === key), ...held])
-    const isKnown = here.some((opened) => signed.has(opened) && opened.entry.seq <= (chain.head?.seq ?? 0))
-    const waits = (opened: Sealing.OpenedEnvelope) => opened.entry.signature === null || signed.has(opened)
-    for (const opened of isKnown ? [] : here.filter(waits)) undecided.add(opened)
+    const { isKnown, waiting } = decide(chain, from.seq, came, signedOf(journal, state, came))
+    for (const opened of waiting) undecided.add(opened)
+    const held = new Map([...chain.held].filter(([, { opened }]) => !waiting.has(opened)))
+    chainByKey.set(key, { ...isKnown ? backTo(chain, from.seq, from.prev) : chain, held })
+    heldCount += held.size - chain.held.size
     if (!isKnown) continue
-    chainByKey.set(key, backTo(chain, from.seq, from.prev))
     changed.push(key)
     for (const { opened, ordinal, row } of written) {
       takenBack.push({ ordinal, row, id: opened.id, hash: opened.hash, ops: opened.entry.ops })
     }
   }
   takenBack.sort((a, b) => a.ordinal - b.ordinal)
-  return { chains: { ...before, chainByKey }, takenBack, changed, undecided }
+  return { chains: { chainByKey, heldCount }, takenBack, changed, undecided }
 })
 
-const keyOf = ({ entry, header }: Sealing.OpenedEnvelope): string => Chain.keyOf(entry.device, header.lane)
+/** Ordinals of what no relay has, as far as is known: it is in the outbox of each, and did not come with this page. */
+const unseenOf = (journal: Journal, { bookByHex }: Books, seen: ReadonlySet<number>): ReadonlyArray<number> => {
+  const [first, ...others] = [...bookByHex.values()].map(({ number }) => journal.unsent(number))
+  return [...first ?? []].filter((ordinal) => !seen.has(ordinal) && others.every((set) => set.has(ordinal)))
+}
 
-const chainOf = ({ chainByKey }: Chain.Chains, opened: Sealing.OpenedEnvelope): ChainLink.Chain | undefined =>
-  chainByKey.get(keyOf(opened))
+/** One of this device's chains, and what came of it without being known: just now, or what it holds since earlier. */
+interface Lane {
+  readonly chain: ChainLink.Chain | undefined
+  readonly came: Array<Sealing.OpenedEnvelope>
+  /** Some of it is where the chain has been. */
+  astray: boolean
+}
+
+const lanesOf = (
+  { identity }: Journal,
+  { chainByKey, heldCount }: Chain.Chains,
+  page: ReadonlyArray<Sealing.OpenedEnvelope>
+): ReadonlyMap<string, Lane> => {
+  const lanes = new Map<string, Lane>()
+  const add = (key: string, opened: Sealing.OpenedEnvelope): void => {
+    const chain = chainByKey.get(key)
+    const lane: Lane = lanes.get(key) ?? { chain, came: [], astray: false }
+    lanes.set(key, lane)
+    lane.came.push(opened)
+    lane.astray ||= !ChainLink.mayGoOn(chain?.head, opened)
+  }
+  for (const opened of page) if (Bytes.equals(opened.entry.device, identity.id)) add(keyOf(opened), opened)
+  for (const [key, { device, held }] of heldCount === 0 ? [] : chainByKey) {
+    if (held.size === 0 || !Bytes.equals(device, identity.id)) continue
+    for (const { opened } of held.values()) add(key, opened)
+  }
+  return lanes
+}
+
+/** Whether something that this device signed stands where `from` and what follows it stand; and what has to wait for that. */
+const decide = (
+  { head }: ChainLink.Chain,
+  from: number,
+  came: ReadonlyArray<Sealing.OpenedEnvelope>,
+  signed: ReadonlySet<Sealing.OpenedEnvelope>
+): { readonly isKnown: boolean; readonly waiting: ReadonlySet<Sealing.OpenedEnvelope> } => {
+  const here = came.filter(({ entry }) => entry.seq >= from)
+  const isKnown = here.some((opened) => signed.has(opened) && opened.entry.seq <= (head?.seq ?? 0))
+  const waits = (opened: Sealing.OpenedEnvelope): boolean =>
+    signed.has(opened) ? !isKnown && !ChainLink.mayGoOn(head, opened) : opened.entry.signature === null
+  return { isKnown, waiting: new Set(here.filter(waits)) }
+}
+
+const keyOf = ({ entry, header }: Sealing.OpenedEnvelope): string => Chain.keyOf(entry.device, header.lane)
 
 /** The entries of a chain that this device signed, by themselves or with a later one of them. */
 const signedOf = (

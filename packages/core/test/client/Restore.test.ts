@@ -28,7 +28,8 @@ const restoredAfter = Effect.fnUntraced(function*(
   const concurrency = atOnce ? "unbounded" : 1
   // Two values of one key do not go into one entry.
   const write = (value: string) => a.client().push(Utf8.encode(value), { collection: "", key: "k" })
-  yield* Effect.forEach(["lost 1", "lost 2"], write, { concurrency, discard: true })
+  yield* write("lost 1")
+  yield* Effect.forEach(atOnce ? ["lost 2", "lost 3", "lost 4"] : ["lost 2"], write, { concurrency, discard: true })
   yield* a.client().settled
   yield* b.client().pull
   yield* a.crash
@@ -133,8 +134,8 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
     }))
 
   // Of what was written at once, only the last entry is signed: the others are known by it.
-  for (const pageEnvelopesMax of [undefined, 1]) {
-    const how = pageEnvelopesMax === undefined ? "in one page" : "entry by entry"
+  for (const pageEnvelopesMax of [undefined, 1, 2, 3]) {
+    const how = pageEnvelopesMax === undefined ? "in one page" : `${pageEnvelopesMax} at a time`
     it.effect(`does so too where it had forgotten a batch that comes back ${how}`, () =>
       Effect.gen(function*() {
         const { a, b } = yield* restoredAfter({ atOnce: true, ...(pageEnvelopesMax && { pageEnvelopesMax }) })
@@ -146,11 +147,11 @@ layer(World.CryptoLive)("a device restored from an older copy", (it) => {
         yield* a.heal
         yield* a.client().wake
         yield* a.client().settled
-        const all = ["old", "lost 1", "lost 2", "next"]
+        const all = ["old", "lost 1", "lost 2", "lost 3", "lost 4", "next"]
         assert.deepStrictEqual(yield* values(a.client()), all)
         assert.deepStrictEqual(events.filter(({ _tag }) => _tag === "Quarantined" || _tag === "Healed"), [])
         const own = (yield* entries(a.client())).filter(({ ops }) => ops[0]?.action._tag === "Put")
-        assert.deepStrictEqual(own.map((entry) => entry.seq), [1, 2, 3, 4])
+        assert.deepStrictEqual(own.map((entry) => entry.seq), [1, 2, 3, 4, 5, 6])
         yield* b.client().pull
         assert.deepStrictEqual(yield* values(b.client()), all)
         const counts = yield* Effect.forEach([a, b], (one) => one.client().status.current)

@@ -6,8 +6,8 @@
  * chains. As long as no relay has those, nobody has seen them: they are taken back, and written again after the ones that
  * came. That is why a device reads what a relay has before it sends anything, the first time after it was opened.
  *
- * An entry is this device's own if it, or a later one chained to it by `prev`, bears its signature: any member could have
- * written its name on the others. Those before the last one of a batch have none, and wait until that one is here.
+ * An entry is this device's own if it, or a later one chained to it by `prev`, bears its signature. On the others every
+ * member could have written its name. Those before the last one of a batch have none, and wait until that one is here.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Op } from "@sotto/schema/Entry"

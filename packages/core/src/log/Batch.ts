@@ -38,6 +38,8 @@ export interface SealedEntry {
   readonly seq: Seq
   readonly hash: EntryHash
   readonly hlc: Hlc.Hlc
+  /** Otherwise the next signed entry of its lane covers it. The last of a lane is signed. */
+  readonly signed: boolean
   readonly ops: ReadonlyArray<Op>
   /** For each operation, the place of its transaction in the input. */
   readonly transactions: ReadonlyArray<number>
@@ -287,7 +289,7 @@ class Writer {
     draft.hash = hash
     this.draftByLane.delete(Bytes.toHex(lane))
     this.chains = Chain.extend(this.chains, author.id, lane, [hash])
-    this.entries.push({ id, bytes, lane, seq, hash, hlc: this.clock, ops, transactions })
+    this.entries.push({ id, bytes, lane, seq, hash, hlc: this.clock, signed, ops, transactions })
   }
 }
 

@@ -79,9 +79,9 @@ export interface Receipt {
   /** Place of the first of the pushed operations among the entry's: several pushes may share an entry. */
   readonly index: number
   /**
-   * Waits until as many relays have it durably as the device's quorum asks for, one unless set; answers where the first
-   * of them has it, or, for one that had it already from another device, up to where. It may be asked for any number of
-   * times.
+   * Waits until as many relays have it durably as the device's quorum asks for, one unless set, together with the entry
+   * whose signature covers it, without which no device takes it. Answers where the first of them has it, or, for one
+   * that had it already from another device, up to where. It may be asked for any number of times.
    */
   readonly stored: Effect.Effect<Cursor, Closed>
 }
@@ -259,15 +259,27 @@ const receipts = (
 ): ReadonlyArray<Receipt> => {
   const all: Array<Receipt> = []
   const device: DeviceId = journal.identity.id
+  const signedIn = signedInOf(entries)
   entries.forEach(({ hash, hlc, id, seq, transactions }, at) => {
     const ordinal = ordinals[at]
     if (ordinal === undefined) return
-    const stored = journal.whenStored(ordinal)
+    const stored = journal.whenStored(ordinal, ordinals[signedIn[at] ?? at] ?? ordinal)
     transactions.forEach((transaction, index) => {
       all[transaction] ??= { ordinal, id, hash, device, seq, hlc, index, stored: Deferred.await(stored) }
     })
   })
   return all.slice(0, count)
+}
+
+/** For each entry, where the signature is that covers it: in it, or in the next signed one of its lane. */
+const signedInOf = (entries: ReadonlyArray<Batch.SealedEntry>): ReadonlyArray<number> => {
+  const signedByLane = new Map<string, number>()
+  return entries.map((_, at) => entries.length - 1 - at).map((at) => {
+    const entry = entries[at]
+    const lane = entry === undefined ? "" : Bytes.toHex(entry.lane)
+    if (entry?.signed === true) signedByLane.set(lane, at)
+    return signedByLane.get(lane) ?? at
+  }).reverse()
 }
 
 const appendMember = Effect.fnUntraced(function*(

@@ -1,9 +1,11 @@
 /**
  * Who waits for relays to have an entry. Held in memory only: it tells whoever pushed, and nothing depends on it.
  *
- * An entry is stored when as many of the relays in use have it as the quorum asks for; which these are is looked at
- * whenever a relay takes the entry or is found to have it, and whenever a relay is added or removed. What was answered
- * stays answered.
+ * 1. An entry is stored when as many of the relays in use have it as the quorum asks for; which these are is looked at
+ *    whenever a relay takes the entry or is found to have it, and whenever a relay is added or removed.
+ * 2. A relay has it once it also has the entry whose signature covers it, a later one of its batch: without that no
+ *    device takes it, not even its own when it was restored from a backup.
+ * 3. What was answered stays answered.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,8 +17,11 @@ import * as Quorum from "./Quorum.ts"
 export interface Receipts {
   /** An entry is durable at a relay: tells who waits for it, if that makes it enough. */
   readonly stored: (ordinal: Ordinal, relay: RelayNumber, at: Cursor) => void
-  /** Where the first of enough relays has the entry; waits for them. Entries that are stored do not come here. */
-  readonly whenStored: (ordinal: Ordinal) => Deferred.Deferred<Cursor, Closed>
+  /**
+   * Where the first of enough relays has the entry; waits for them. `signedIn` is the entry whose signature covers it,
+   * itself when it has one. To be asked once, by whoever wrote it.
+   */
+  readonly whenStored: (ordinal: Ordinal, signedIn: Ordinal) => Deferred.Deferred<Cursor, Closed>
   /** An entry got another ordinal: whoever waits for it waits for that. */
   readonly moved: (before: Ordinal, after: Ordinal) => void
   /** A relay needs not be offered some entries any more: those that it does not lack are there, up to `at`. */
@@ -38,60 +43,89 @@ export interface Passed {
 
 interface Waiting {
   readonly done: Deferred.Deferred<Cursor, Closed>
+  ordinal: number
+  signedIn: number
   /** Relays in use that have it, the one that had it first before the others. */
   readonly cursorByRelay: Map<number, Cursor>
+  /** Relays in use that have the entry with the signature. */
+  readonly signedAt: Set<number>
 }
 
 /** Nobody waits, and there is no relay. */
 export const make = (quorum: Quorum.Quorum): Receipts => {
-  const waitingByOrdinal = new Map<number, Waiting>()
+  /** Under both of its ordinals. */
+  const waitingByOrdinal = new Map<number, Set<Waiting>>()
   let current: ReadonlySet<number> = new Set()
   let closed = false
 
-  const look = (ordinal: number, { cursorByRelay, done }: Waiting): void => {
-    const [first] = cursorByRelay.values()
-    if (first === undefined || cursorByRelay.size < Quorum.needed(quorum, current.size)) return
-    waitingByOrdinal.delete(ordinal)
-    Deferred.doneUnsafe(done, Effect.succeed(first))
+  const enlist = (ordinal: number, waiting: Waiting): void => {
+    const all = waitingByOrdinal.get(ordinal)
+    if (all === undefined) waitingByOrdinal.set(ordinal, new Set([waiting]))
+    else all.add(waiting)
+  }
+  const release = (ordinal: number, waiting: Waiting): void => {
+    const all = waitingByOrdinal.get(ordinal)
+    if (all?.delete(waiting) === true && all.size === 0) waitingByOrdinal.delete(ordinal)
+  }
+  const everyone = (): ReadonlySet<Waiting> => new Set([...waitingByOrdinal.values()].flatMap((all) => [...all]))
+
+  const look = (waiting: Waiting): void => {
+    const { cursorByRelay, done, ordinal, signedAt, signedIn } = waiting
+    const whole = [...cursorByRelay].filter(([relay]) => signedAt.has(relay))
+    const [first] = whole
+    if (first === undefined || whole.length < Quorum.needed(quorum, current.size)) return
+    release(ordinal, waiting)
+    release(signedIn, waiting)
+    Deferred.doneUnsafe(done, Effect.succeed(first[1]))
   }
   const stored = (ordinal: number, relay: RelayNumber, at: Cursor): void => {
-    const waiting = waitingByOrdinal.get(ordinal)
-    if (waiting === undefined || !current.has(relay)) return
-    if (!waiting.cursorByRelay.has(relay)) waiting.cursorByRelay.set(relay, at)
-    look(ordinal, waiting)
+    if (!current.has(relay)) return
+    for (const waiting of [...waitingByOrdinal.get(ordinal) ?? []]) {
+      if (waiting.ordinal === ordinal && !waiting.cursorByRelay.has(relay)) waiting.cursorByRelay.set(relay, at)
+      if (waiting.signedIn === ordinal) waiting.signedAt.add(relay)
+      look(waiting)
+    }
   }
   return {
     stored,
     offered: ({ after, at, lacks, relay, through }) => {
-      for (const ordinal of waitingByOrdinal.keys()) {
+      for (const ordinal of [...waitingByOrdinal.keys()]) {
         if (after < ordinal && ordinal <= through && !lacks(ordinal)) stored(ordinal, relay, at)
       }
     },
-    whenStored: (ordinal) => {
-      const { cursorByRelay, done } = waitingByOrdinal.get(ordinal) ??
-        { done: Deferred.makeUnsafe<Cursor, Closed>(), cursorByRelay: new Map<number, Cursor>() }
+    whenStored: (ordinal, signedIn) => {
+      const done = Deferred.makeUnsafe<Cursor, Closed>()
+      const waiting: Waiting = { done, ordinal, signedIn, cursorByRelay: new Map(), signedAt: new Set() }
       if (closed) Deferred.doneUnsafe(done, Effect.fail(new Closed()))
-      else waitingByOrdinal.set(ordinal, { done, cursorByRelay })
+      else for (const one of [ordinal, signedIn]) enlist(one, waiting)
       return done
     },
     moved: (before, after) => {
-      const waiting = waitingByOrdinal.get(before)
-      if (waiting === undefined) return
-      waitingByOrdinal.delete(before)
-      // What relays had was the entry as it was.
-      waiting.cursorByRelay.clear()
-      waitingByOrdinal.set(after, waiting)
+      for (const waiting of [...waitingByOrdinal.get(before) ?? []]) {
+        release(before, waiting)
+        enlist(after, waiting)
+        // What relays had was the entry as it was.
+        if (waiting.ordinal === before) {
+          waiting.ordinal = after
+          waiting.cursorByRelay.clear()
+        }
+        if (waiting.signedIn === before) {
+          waiting.signedIn = after
+          waiting.signedAt.clear()
+        }
+      }
     },
     inUse: (relays) => {
       current = relays
-      for (const [ordinal, waiting] of waitingByOrdinal) {
+      for (const waiting of everyone()) {
         for (const relay of waiting.cursorByRelay.keys()) if (!relays.has(relay)) waiting.cursorByRelay.delete(relay)
-        look(ordinal, waiting)
+        for (const relay of waiting.signedAt) if (!relays.has(relay)) waiting.signedAt.delete(relay)
+        look(waiting)
       }
     },
     close: Effect.sync(() => {
       closed = true
-      for (const { done } of waitingByOrdinal.values()) Deferred.doneUnsafe(done, Effect.fail(new Closed()))
+      for (const { done } of everyone()) Deferred.doneUnsafe(done, Effect.fail(new Closed()))
       waitingByOrdinal.clear()
     })
   }

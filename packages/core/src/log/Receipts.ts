@@ -51,36 +51,48 @@ interface Waiting {
   readonly signedAt: Set<number>
 }
 
-/** Nobody waits, and there is no relay. */
-export const make = (quorum: Quorum.Quorum): Receipts => {
-  /** Under both of its ordinals. */
-  const waitingByOrdinal = new Map<number, Set<Waiting>>()
-  let current: ReadonlySet<number> = new Set()
-  let closed = false
+/** Who waits, under both of their ordinals. */
+class Line {
+  readonly byOrdinal = new Map<number, Set<Waiting>>()
 
-  const enlist = (ordinal: number, waiting: Waiting): void => {
-    const all = waitingByOrdinal.get(ordinal)
-    if (all === undefined) waitingByOrdinal.set(ordinal, new Set([waiting]))
+  add(ordinal: number, waiting: Waiting): void {
+    const all = this.byOrdinal.get(ordinal)
+    if (all === undefined) this.byOrdinal.set(ordinal, new Set([waiting]))
     else all.add(waiting)
   }
-  const release = (ordinal: number, waiting: Waiting): void => {
-    const all = waitingByOrdinal.get(ordinal)
-    if (all?.delete(waiting) === true && all.size === 0) waitingByOrdinal.delete(ordinal)
+
+  remove(ordinal: number, waiting: Waiting): void {
+    const all = this.byOrdinal.get(ordinal)
+    if (all?.delete(waiting) === true && all.size === 0) this.byOrdinal.delete(ordinal)
   }
-  const everyone = (): ReadonlySet<Waiting> => new Set([...waitingByOrdinal.values()].flatMap((all) => [...all]))
+
+  for(ordinal: number): Iterable<Waiting> {
+    return this.byOrdinal.get(ordinal) ?? []
+  }
+
+  all(): ReadonlySet<Waiting> {
+    return new Set([...this.byOrdinal.values()].flatMap((all) => [...all]))
+  }
+}
+
+/** Nobody waits, and there is no relay. */
+export const make = (quorum: Quorum.Quorum): Receipts => {
+  const line = new Line()
+  let current: ReadonlySet<number> = new Set()
+  let closed = false
 
   const look = (waiting: Waiting): void => {
     const { cursorByRelay, done, ordinal, signedAt, signedIn } = waiting
     const whole = [...cursorByRelay].filter(([relay]) => signedAt.has(relay))
     const [first] = whole
     if (first === undefined || whole.length < Quorum.needed(quorum, current.size)) return
-    release(ordinal, waiting)
-    release(signedIn, waiting)
+    line.remove(ordinal, waiting)
+    line.remove(signedIn, waiting)
     Deferred.doneUnsafe(done, Effect.succeed(first[1]))
   }
   const stored = (ordinal: number, relay: RelayNumber, at: Cursor): void => {
     if (!current.has(relay)) return
-    for (const waiting of [...waitingByOrdinal.get(ordinal) ?? []]) {
+    for (const waiting of line.for(ordinal)) {
       if (waiting.ordinal === ordinal && !waiting.cursorByRelay.has(relay)) waiting.cursorByRelay.set(relay, at)
       if (waiting.signedIn === ordinal) waiting.signedAt.add(relay)
       look(waiting)
@@ -89,7 +101,7 @@ export const make = (quorum: Quorum.Quorum): Receipts => {
   return {
     stored,
     offered: ({ after, at, lacks, relay, through }) => {
-      for (const ordinal of [...waitingByOrdinal.keys()]) {
+      for (const ordinal of line.byOrdinal.keys()) {
         if (after < ordinal && ordinal <= through && !lacks(ordinal)) stored(ordinal, relay, at)
       }
     },
@@ -97,13 +109,13 @@ export const make = (quorum: Quorum.Quorum): Receipts => {
       const done = Deferred.makeUnsafe<Cursor, Closed>()
       const waiting: Waiting = { done, ordinal, signedIn, cursorByRelay: new Map(), signedAt: new Set() }
       if (closed) Deferred.doneUnsafe(done, Effect.fail(new Closed()))
-      else for (const one of [ordinal, signedIn]) enlist(one, waiting)
+      else for (const one of [ordinal, signedIn]) line.add(one, waiting)
       return done
     },
     moved: (before, after) => {
-      for (const waiting of [...waitingByOrdinal.get(before) ?? []]) {
-        release(before, waiting)
-        enlist(after, waiting)
+      for (const waiting of line.for(before)) {
+        line.remove(before, waiting)
+        line.add(after, waiting)
         // What relays had was the entry as it was.
         if (waiting.ordinal === before) {
           waiting.ordinal = after
@@ -117,7 +129,7 @@ export const make = (quorum: Quorum.Quorum): Receipts => {
     },
     inUse: (relays) => {
       current = relays
-      for (const waiting of everyone()) {
+      for (const waiting of line.all()) {
         for (const relay of waiting.cursorByRelay.keys()) if (!relays.has(relay)) waiting.cursorByRelay.delete(relay)
         for (const relay of waiting.signedAt) if (!relays.has(relay)) waiting.signedAt.delete(relay)
         look(waiting)
@@ -125,8 +137,8 @@ export const make = (quorum: Quorum.Quorum): Receipts => {
     },
     close: Effect.sync(() => {
       closed = true
-      for (const { done } of everyone()) Deferred.doneUnsafe(done, Effect.fail(new Closed()))
-      waitingByOrdinal.clear()
+      for (const { done } of line.all()) Deferred.doneUnsafe(done, Effect.fail(new Closed()))
+      line.byOrdinal.clear()
     })
   }
 }

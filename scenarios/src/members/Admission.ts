@@ -34,7 +34,7 @@ const letIn = Effect.fnUntraced(function*(handle: Handle, joiner: string) {
     yield* write(handle, { _tag: "AddMember", certificate, role: ROLE.admin })
   }
   const relays = (yield* client.relays.list).map(({ address }) => address)
-  Letters.welcome(host, joiner, SpaceState.toWelcome(crypto, yield* client.state, { relays, admin: true }))
+  Letters.welcome(host, joiner, certificate, SpaceState.toWelcome(crypto, yield* client.state, { relays, admin: true }))
 })
 
 /** How often the first device looks whether somebody wants in; the others look more rarely. */

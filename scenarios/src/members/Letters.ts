@@ -21,19 +21,29 @@ const read = <A>({ facts }: Node.Base, name: string, codec: Codec<A>): A | undef
   return decoded === undefined || Result.isFailure(decoded) ? undefined : decoded.success
 }
 
-/** Asks to be let in. */
-export const ask = ({ facts, name }: Node.Base, certificate: Certificate): void =>
-  facts.publish(`certificate of ${name}`, Bytes.toHex(certificateCodec.encode(certificate)))
+const askName = (name: string): string => `certificate of ${name}`
+const welcomeName = (name: string): string => `welcome of ${name}`
+
+/** Asks to be let in. A device that was made anew has no use for what lets its predecessor in. */
+export const ask = ({ facts, name }: Node.Base, certificate: Certificate): void => {
+  const asks = Bytes.toHex(certificateCodec.encode(certificate))
+  if (facts.lookup(askName(name)) === asks) return
+  facts.publish(askName(name), asks)
+  if (facts.lookup(welcomeName(name)) !== undefined) facts.publish(welcomeName(name), null)
+}
 
 /** Who asked. */
 export const asked = (host: Node.Base, name: string): Certificate | undefined =>
-  read(host, `certificate of ${name}`, certificateCodec)
+  read(host, askName(name), certificateCodec)
 
-export const welcome = ({ facts }: Node.Base, name: string, body: WelcomeBody): void =>
-  facts.publish(`welcome of ${name}`, Bytes.toHex(welcomeBodyCodec.encode(body)))
+/** Lets in who asked with this certificate, unless another one asks under its name by now. */
+export const welcome = ({ facts }: Node.Base, name: string, certificate: Certificate, body: WelcomeBody): void => {
+  if (facts.lookup(askName(name)) !== Bytes.toHex(certificateCodec.encode(certificate))) return
+  facts.publish(welcomeName(name), Bytes.toHex(welcomeBodyCodec.encode(body)))
+}
 
 export const isWelcomed = ({ facts }: Node.Base, name: string): boolean =>
-  facts.lookup(`welcome of ${name}`) !== undefined
+  typeof facts.lookup(welcomeName(name)) === "string"
 
 /** How often a device looks whether it was welcomed. */
 const LOOK_MILLIS = 100
@@ -41,7 +51,7 @@ const LOOK_MILLIS = 100
 /** Waits until somebody lets this device in. */
 export const welcomed = (host: Node.Base): Effect.Effect<WelcomeBody> =>
   Effect.suspend(() => {
-    const body = read(host, `welcome of ${host.name}`, welcomeBodyCodec)
+    const body = read(host, welcomeName(host.name), welcomeBodyCodec)
     return body === undefined
       ? Effect.andThen(Effect.sleep(LOOK_MILLIS), welcomed(host))
       : Effect.succeed(body)

@@ -29,7 +29,6 @@ import * as RpcClient from "effect/rpc/RpcClient"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { type FromClient, type FromServer, RequestId } from "effect/rpc/RpcMessage"
 import * as RpcServer from "effect/rpc/RpcServer"
-import { PreventSchedulerYield } from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Calls, forMethod } from "./CallCodec.ts"
@@ -107,25 +106,9 @@ export const makeClient: (plane: Plane) => Effect.Effect<RelayClient, never, Sco
         calls.idle.await
       )
     )
-    return begunWhole(client)
+    return client
   }
 )
-
-/**
- * Calls that do not give way to others before they have begun. What Effect's client does at an interruption takes for
- * granted that they have: interrupted in between, a call would die with everything that was to be done after it.
- */
-const begunWhole = <Client extends object>(client: Client): Client =>
-  new Proxy(client, {
-    get: (target, method): unknown => {
-      const call: unknown = Reflect.get(target, method)
-      if (typeof call !== "function") return call
-      return (...args: ReadonlyArray<unknown>): unknown => {
-        const made: unknown = Reflect.apply(call, target, args)
-        return Effect.isEffect(made) ? Effect.provideService(made, PreventSchedulerYield, true) : made
-      }
-    }
-  })
 
 /** Sends a message of Effect's client. For a call it lasts until the answer was taken: its failure fails the call. */
 const sendCall = (plane: Plane, calls: OpenCalls, message: FromClient<Calls>): Effect.Effect<void, CallError> => {

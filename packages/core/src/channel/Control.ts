@@ -29,6 +29,7 @@ import * as RpcClient from "effect/rpc/RpcClient"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
 import { type FromClient, type FromServer, RequestId } from "effect/rpc/RpcMessage"
 import * as RpcServer from "effect/rpc/RpcServer"
+import { PreventSchedulerYield } from "effect/Scheduler"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Calls, forMethod } from "./CallCodec.ts"
@@ -106,9 +107,28 @@ export const makeClient: (plane: Plane) => Effect.Effect<RelayClient, never, Sco
         calls.idle.await
       )
     )
-    return client
+    return begunWhole(client)
   }
 )
+
+/**
+ * Calls that do not give way to others before they have begun. What Effect's client does at an interruption takes for
+ * granted that they have: interrupted in between, a call would die with everything that was to be done after it.
+ */
+const begunWhole = <Client extends object>(client: Client): Client =>
+  new Proxy(client, {
+    get: (target, method): unknown => {
+      const call: unknown = Reflect.get(target, method)
+      if (typeof call !== "function") return call
+      return (...args: ReadonlyArray<unknown>): unknown => {
+        const made: unknown = Reflect.apply(call, target, args)
+        return Effect.isEffect(made) ? Effect.provideService(made, PreventSchedulerYield, true) : made
+      }
+    }
+  })
+
+/** For the fiber that Effect's client starts within a call, and in which the request goes out. */
+const GIVES_WAY = Effect.provideService(PreventSchedulerYield, false)
 
 /** Sends a message of Effect's client. For a call it lasts until the answer was taken: its failure fails the call. */
 const sendCall = (plane: Plane, calls: OpenCalls, message: FromClient<Calls>): Effect.Effect<void, CallError> => {
@@ -125,10 +145,13 @@ const sendCall = (plane: Plane, calls: OpenCalls, message: FromClient<Calls>): E
         calls.idle.closeUnsafe()
         // A plane without room may keep the request until the channel is closed, which waits for this call to end.
         return Effect.andThen(Effect.raceFirst(plane.send(request), Deferred.await(end)), Deferred.await(end))
-      }).pipe(Effect.ensuring(Effect.sync(() => {
-        calls.byId.delete(id)
-        if (calls.byId.size === 0) calls.idle.openUnsafe()
-      })))
+      }).pipe(
+        Effect.ensuring(Effect.sync(() => {
+          calls.byId.delete(id)
+          if (calls.byId.size === 0) calls.idle.openUnsafe()
+        })),
+        GIVES_WAY
+      )
     }
     case "Interrupt":
       return Effect.suspend(() => plane.send(sent({ _tag: "Cancel", id: Number(message.requestId) })))

@@ -29,6 +29,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import { Crypto, EntropyUnavailable } from "../Crypto.ts"
 import type { DeviceIdentity } from "../Device.ts"
+import { monotonicMillis } from "../internal/monotonicMillis.ts"
 import type { Connection, ConnectionClosed } from "../Transport.ts"
 import { type ChannelEnd, ChannelFailed, ENDED_HERE, endWith, RelayKeyMismatch } from "./ChannelError.ts"
 import * as Handshake from "./Handshake.ts"
@@ -297,7 +298,7 @@ interface Waiting {
 const makeOutbox = Effect.fnUntraced(function*(connection: Connection, established: Established) {
   const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
-  const writer = Record.makeWriter(established.send, clock.currentTimeMillisUnsafe())
+  const writer = Record.makeWriter(established.send, monotonicMillis(clock))
   let writing = false
   let pending: Array<Waiting> = []
   let underWay: ReadonlyArray<Waiting> = []
@@ -316,9 +317,9 @@ const makeOutbox = Effect.fnUntraced(function*(connection: Connection, establish
       const batch = pending
       underWay = batch
       pending = []
-      const nowMillis = clock.currentTimeMillisUnsafe()
+      const elapsedMillis = monotonicMillis(clock)
       for (const message of batch.flatMap(({ messages }) => messages)) {
-        for (const full of writer.add(message, nowMillis)) yield* connection.send(full)
+        for (const full of writer.add(message, elapsedMillis)) yield* connection.send(full)
       }
       for (const rest of writer.flush()) yield* connection.send(rest)
       underWay = []

@@ -54,13 +54,13 @@ export interface RekeyPolicy {
 /** The protocol's own. */
 export const REKEY: RekeyPolicy = { bytes: Limit.rekeyBytes, millis: Limit.rekeyMillis }
 
-export const makeWriter = (cipher: Cipher, nowMillis: number, rekey: RekeyPolicy = REKEY): Writer => {
+export const makeWriter = (cipher: Cipher, elapsedMillis: number, rekey: RekeyPolicy = REKEY): Writer => {
   let records: Array<Uint8Array> = []
   let carrierBytes = 0
   let small: Array<Uint8Array> = []
   let smallBytes = 0
   let keyBytes = 0
-  let keyMillis = nowMillis
+  let keyMillis = elapsedMillis
 
   const closeCarrier = (): Uint8Array | undefined => {
     if (records.length === 0) return undefined

@@ -5,6 +5,7 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Queue from "effect/Queue"
 import type { Crypto } from "../Crypto.ts"
+import { monotonicMillis } from "../internal/monotonicMillis.ts"
 import type { HeadSigner } from "./HeadSigner.ts"
 import type { Hints } from "./Hints.ts"
 import type { Hub } from "./Hub.ts"
@@ -46,10 +47,15 @@ export interface Load {
   draining: boolean
   /** Standbys that follow this relay. */
   standbys: number
+  /** When a failure of storage was last logged, as `elapsed` counts. */
   storeFailedMillis: number
 }
 
+/** When something is: what is stored and signed says so. */
 export const now = (engine: Engine): number => engine.clock.currentTimeMillisUnsafe()
+
+/** For how long something has lasted. */
+export const elapsed = (engine: Engine): number => monotonicMillis(engine.clock)
 
 /** What a standby answers to whoever wants to be served. */
 export const standing = (engine: Engine): Standby =>
@@ -65,9 +71,9 @@ export const overloaded = (engine: Engine, failed: RelayStoreFailed): Effect.Eff
   Effect.suspend(() => {
     const refusal = new Overloaded({ retryAfterMillis: STORE_RETRY_MILLIS })
     engine.metrics.storeUp(false)
-    const nowMillis = now(engine)
-    if (nowMillis - engine.load.storeFailedMillis < STORE_LOG_MILLIS) return Effect.succeed(refusal)
-    engine.load.storeFailedMillis = nowMillis
+    const elapsedMillis = elapsed(engine)
+    if (elapsedMillis - engine.load.storeFailedMillis < STORE_LOG_MILLIS) return Effect.succeed(refusal)
+    engine.load.storeFailedMillis = elapsedMillis
     const { detail, operation, reason } = failed
     return Effect.as(Effect.logError("relay storage failed", { operation, reason, detail }), refusal)
   })

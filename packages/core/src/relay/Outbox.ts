@@ -10,6 +10,7 @@ import * as Arr from "effect/Array"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
+import { monotonicMillis } from "../internal/monotonicMillis.ts"
 
 /** What a message costs beside its bytes, so that many small ones count too. */
 const MESSAGE_BYTES = 64
@@ -19,7 +20,7 @@ const BATCH_BYTES = 128 * 1024
 export class Outbox {
   /** Bytes that wait, the message that is being sent included. */
   bytes = 0
-  /** When the other side last took a message, or when the first one began to wait. */
+  /** When the other side last took a message, or when the first one began to wait: monotonic. */
   progressMillis = 0
   private messages: Array<Uint8Array> = []
   private ended = false
@@ -38,7 +39,7 @@ export class Outbox {
   /** Leaves a message. It is shared, not copied: nobody may change it afterwards. */
   offer(message: Uint8Array): void {
     if (this.ended) return
-    if (this.bytes === 0) this.progressMillis = this.clock.currentTimeMillisUnsafe()
+    if (this.bytes === 0) this.progressMillis = monotonicMillis(this.clock)
     this.messages.push(message)
     this.bytes += message.length + MESSAGE_BYTES
     this.filled.openUnsafe()
@@ -87,7 +88,7 @@ export class Outbox {
   private sent(batch: ReadonlyArray<Uint8Array>): void {
     const before = this.bytes
     for (const { length } of batch) this.bytes -= length + MESSAGE_BYTES
-    this.progressMillis = this.clock.currentTimeMillisUnsafe()
+    this.progressMillis = monotonicMillis(this.clock)
     if (before >= this.roomBytes && this.bytes < this.roomBytes) this.onRoom()
   }
 }

@@ -19,7 +19,7 @@ import type { Channel } from "../channel/Channel.ts"
 import type { ChannelFailed } from "../channel/ChannelError.ts"
 import type { ConnectionClosed } from "../Transport.ts"
 import * as Conversation from "./Conversation.ts"
-import { type Engine, now } from "./Engine.ts"
+import { elapsed, type Engine, now } from "./Engine.ts"
 import * as Hub from "./Hub.ts"
 import type { Claim } from "./Mailbox.ts"
 import { Outbox } from "./Outbox.ts"
@@ -38,6 +38,7 @@ export interface Session {
   readonly address: string
   readonly handshakeHash: Uint8Array
   readonly outbox: Outbox
+  /** When it came, as `elapsed` counts. */
   readonly openedMillis: number
   /** It has proved something: attached a route, or taken a side of a mailbox. */
   authenticated: boolean
@@ -59,7 +60,7 @@ export interface Session {
   feed: Following | undefined
   /** What its reader waits for when there is no room for more requests. */
   room: Latch.Latch | undefined
-  /** When it was asked to end. */
+  /** When it was asked to end, as `elapsed` counts. */
   endedMillis: number | undefined
   readonly gone: Deferred.Deferred<void>
   /** Rung when it has to be looked at. */
@@ -75,7 +76,6 @@ export const make = (
   engine: Engine,
   channel: Pick<Session, "address" | "handshakeHash" | "known" | "bell">
 ): Session => {
-  const openedMillis = now(engine)
   const handleByNumber = new Map<number, Hub.Handle>()
   const outbox = new Outbox({
     clock: engine.clock,
@@ -92,13 +92,13 @@ export const make = (
     address: channel.address,
     handshakeHash: channel.handshakeHash,
     outbox,
-    openedMillis,
+    openedMillis: elapsed(engine),
     authenticated: false,
     known: channel.known,
     nextHandle: 1,
     handleByNumber,
     claimByHex: new Map(),
-    bucket: RateLimit.full(openedMillis),
+    bucket: RateLimit.full(now(engine)),
     refusedInARow: 0,
     wrongProofs: 0,
     pushes: 0,
@@ -132,7 +132,7 @@ export const authenticated = (session: Session): void => {
 export const end = (engine: Engine, session: Session, why?: RelayError): void => {
   if (session.endedMillis !== undefined) return
   if (why !== undefined) session.outbox.offer(Hub.toMessage(Hub.refused(0, 0, why)))
-  session.endedMillis = now(engine)
+  session.endedMillis = elapsed(engine)
   session.outbox.end()
   session.bell.openUnsafe()
 }

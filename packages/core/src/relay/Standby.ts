@@ -27,6 +27,7 @@ import type * as Scope from "effect/Scope"
 import type { RelayKeyMismatch } from "../channel/ChannelError.ts"
 import * as RelayKeyring from "../channel/RelayKeyring.ts"
 import { Crypto } from "../Crypto.ts"
+import { monotonicMillis } from "../internal/monotonicMillis.ts"
 import { type RelayUnreachable, Transport } from "../Transport.ts"
 import { CopyDiffers, type RouteChange } from "./RelayCopy.ts"
 import { RelayStore, RelayStoreFailed } from "./RelayStore.ts"
@@ -110,9 +111,9 @@ export const make: (address: RelayAddress) => Effect.Effect<
   const identity = yield* identityFor(crypto, store, address)
   const follower: Follower = {
     store,
-    now: () => clock.currentTimeMillisUnsafe(),
+    elapsed: () => monotonicMillis(clock),
     phase: "connecting",
-    levelMillis: clock.currentTimeMillisUnsafe(),
+    levelMillis: monotonicMillis(clock),
     lagPositions: 0
   }
   const status = Effect.sync(() => statusOf(follower))
@@ -132,14 +133,14 @@ export const make: (address: RelayAddress) => Effect.Effect<
 
 interface Follower {
   readonly store: RelayStore["Service"]
-  readonly now: () => number
+  readonly elapsed: () => number
   phase: StandbyStatus["phase"]
   levelMillis: number
   lagPositions: number
 }
 
-const statusOf = ({ lagPositions, levelMillis, now, phase }: Follower): StandbyStatus => {
-  const sinceMillis = Math.max(0, now() - levelMillis)
+const statusOf = ({ lagPositions, levelMillis, elapsed, phase }: Follower): StandbyStatus => {
+  const sinceMillis = Math.max(0, elapsed() - levelMillis)
   const calm = phase === "following" && lagPositions === 0 && sinceMillis < CALM_MILLIS
   return { phase, lagMillis: calm ? 0 : sinceMillis, lagPositions }
 }
@@ -184,7 +185,7 @@ const follow = Effect.fnUntraced(function*(follower: Follower, line: StandbyLine
     next = yield* line.begin("Changed", changes)
     const answer = Option.isSome(early) ? early : yield* Effect.timeoutOption(standing, SILENT_MILLIS)
     if (Option.isNone(answer)) return yield* StandbyLine.SILENT
-    const askedMillis = follower.now()
+    const askedMillis = follower.elapsed()
     if (answer.value.lost) yield* compareAll(follower, line)
     else yield* copyAll(follower, line, answer.value.changes)
     follower.levelMillis = askedMillis

@@ -5,7 +5,7 @@
 import { Overloaded, Unauthorized } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
 import type * as Latch from "effect/Latch"
-import { type Engine, now, overloaded } from "./Engine.ts"
+import { elapsed, type Engine, now, overloaded } from "./Engine.ts"
 import * as Hub from "./Hub.ts"
 import type { Buckets } from "./RateLimit.ts"
 import * as Session from "./Session.ts"
@@ -67,10 +67,10 @@ export interface Watched {
 export const watch = (engine: Engine, { bell, sessions }: Watched): Effect.Effect<never> =>
   Effect.forever(
     Effect.suspend(() => {
-      const nowMillis = now(engine)
+      const elapsedMillis = elapsed(engine)
       let pressing = false
       for (const session of sessions) {
-        look(engine, session, nowMillis)
+        look(engine, session, elapsedMillis)
         pressing ||= !session.authenticated || session.endedMillis !== undefined
       }
       if (pressing) return Effect.sleep(WATCH_MILLIS)
@@ -79,15 +79,15 @@ export const watch = (engine: Engine, { bell, sessions }: Watched): Effect.Effec
     })
   )
 
-const look = (engine: Engine, session: Session.Session, nowMillis: number): void => {
+const look = (engine: Engine, session: Session.Session, elapsedMillis: number): void => {
   const { stallMillis, unauthenticatedMillis } = engine.options.limits
   const { outbox } = session
   if (session.endedMillis !== undefined) {
-    if (nowMillis - session.endedMillis >= LINGER_MILLIS) Session.cut(session)
-  } else if (outbox.bytes > 0 && nowMillis - outbox.progressMillis >= stallMillis) {
+    if (elapsedMillis - session.endedMillis >= LINGER_MILLIS) Session.cut(session)
+  } else if (outbox.bytes > 0 && elapsedMillis - outbox.progressMillis >= stallMillis) {
     engine.metrics.connected("stalled")
     Session.end(engine, session, new Overloaded({ retryAfterMillis: 0 }))
-  } else if (!session.authenticated && nowMillis - session.openedMillis >= unauthenticatedMillis) {
+  } else if (!session.authenticated && elapsedMillis - session.openedMillis >= unauthenticatedMillis) {
     engine.metrics.connected("unauthenticated")
     Session.end(engine, session, new Unauthorized({ detail: "nothing was proved in time" }))
   }

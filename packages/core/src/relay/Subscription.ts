@@ -7,7 +7,8 @@
  * 2. Nobody waits for anybody. A subscription without credit, or on a connection that is not read, stands still and
  *    costs nothing but its position; it goes on when credit or room comes.
  * 3. Answers to pushes go out first, all with one signed head.
- * 4. One worker at a time looks at a hub, so positions only rise.
+ * 4. One worker at a time looks at a hub, so positions only rise. The heads that a connection gets never go back either,
+ *    whatever else it is answered: that would look as if the log had.
  */
 import * as Bytes from "@sotto/schema/Bytes"
 import type { Placed } from "@sotto/schema/Frame"
@@ -68,8 +69,8 @@ interface Page {
   readonly bytes: number
   /** Everything up to here was looked at. */
   readonly through: Position
-  /** The head, when the page ends where the log ends. */
-  readonly head: Head | null
+  /** Nothing but the end of the log ends it. */
+  readonly open: boolean
 }
 
 interface Group {
@@ -108,7 +109,7 @@ const turn = Effect.fnUntraced(function*(engine: Engine, hub: Hub) {
     for (const group of groups(engine, hub)) {
       pages++
       const page = fromTail(engine, hub, group) ?? (yield* fromStore(engine, hub, group))
-      if (page !== undefined && deliver(engine, group, page)) hub.dirty = true
+      if (page !== undefined && deliver(engine, hub, group, page)) hub.dirty = true
     }
   }
   if (!hub.dirty) {
@@ -177,8 +178,7 @@ const fromTail = (engine: Engine, hub: Hub, group: Group): Page | undefined => {
     }
     through = envelope.position
   }
-  const complete = group.until === undefined && through === hub.head.position
-  return { placed, bytes, through, head: complete ? headOf(engine, hub) : null }
+  return { placed, bytes, through, open: group.until === undefined }
 }
 
 /** What the tail holds after `after`, without a gap, up to `goal`. */
@@ -217,37 +217,41 @@ const fromStore = Effect.fnUntraced(function*(engine: Engine, hub: Hub, { after,
         const last = page.envelopes.at(-1)?.position ?? after
         const examined = page.more ? last : page.position
         const placed = kept.map(({ bytes, position }): Placed => ({ position, envelope: bytes }))
-        const complete = until === undefined && examined === hub.head.position
         return {
           placed,
           bytes: kept.reduce((total, { bytes }) => total + bytes.length, 0),
           through: until !== undefined && examined > until ? until : examined,
-          head: complete ? headOf(engine, hub) : null
+          open: until === undefined
         }
       })
   })
 })
 
+/** The head that goes with a page, as of the moment in which it goes out: other answers may have told of a later one. */
+const headWith = (engine: Engine, hub: Hub, page: Page): Head | null =>
+  page.open && page.through === hub.head.position ? headOf(engine, hub) : null
+
 /** Gives a page to the group's members; `true` when one of them can go on at once. */
-const deliver = (engine: Engine, { members }: Group, page: Page): boolean => {
+const deliver = (engine: Engine, hub: Hub, { members }: Group, page: Page): boolean => {
   const messageByNumber = new Map<number, Uint8Array>()
+  const { placed } = page
+  const head = headWith(engine, hub, page)
   let more = false
   for (const { handle, subscription } of members) {
     // It may have been replaced or ended while the page was read.
     if (handle.subscription !== subscription) continue
     subscription.position = page.through
-    if (page.placed.length > 0 || (page.head !== null && !subscription.caughtUp)) {
+    if (placed.length > 0 || (head !== null && !subscription.caughtUp)) {
       let message = messageByNumber.get(handle.number)
       if (message === undefined) {
-        const { head, placed } = page
         message = toMessage({ _tag: "Deliver", handle: handle.number, placed, head })
         messageByNumber.set(handle.number, message)
       }
       subscription.creditBytes -= page.bytes
       handle.outbox.offer(message)
-      engine.metrics.delivered(page.placed.length)
+      engine.metrics.delivered(placed.length)
     }
-    if (page.head !== null) subscription.caughtUp = true
+    if (head !== null) subscription.caughtUp = true
     if (page.through < goalOf(handle) || handle.ended !== undefined) more = true
   }
   return more

@@ -300,12 +300,19 @@ const pull = (bridge: Bridge): Effect.Effect<void, NotConnected> =>
     )
   })
 
-/** Undefined when everything that the relay has is here. */
+/** Undefined when everything that the relay has is here. The end of the connection is the keeper's to tell. */
 const pullFrom = (bridge: Bridge, keeper: RelayKeeper.Keeper): Effect.Effect<NotConnected | undefined> =>
-  Effect.match(over(bridge, keeper, ({ sync }) => sync.pipe(Effect.catch(() => Effect.never))), {
-    onFailure: (error) => error,
-    onSuccess: () => undefined
-  })
+  Effect.match(
+    over(bridge, keeper, ({ sync }) =>
+      Effect.catchTags(sync, {
+        ConnectionClosed: () => Effect.never,
+        ChannelFailed: () => Effect.never
+      })),
+    {
+      onFailure: (error) => error._tag === "NotConnected" ? error : new NotConnected({ detail: error.message }),
+      onSuccess: () => undefined
+    }
+  )
 
 /** Does something over a relay's connection, once it is live; fails when that comes to an end. */
 const over = <A, E>(

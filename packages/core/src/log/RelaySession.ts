@@ -24,7 +24,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
-import { ChannelFailed } from "../channel/ChannelError.ts"
+import { type ChannelEnd, ChannelFailed } from "../channel/ChannelError.ts"
 import type { CallError } from "../channel/Control.ts"
 import * as Dial from "../channel/Dial.ts"
 import { EpochMoved, type QuarantineFull, RelaySilent, UnknownRelay } from "../ClientError.ts"
@@ -85,7 +85,7 @@ export interface Session {
   /** Acknowledges now what is here. */
   readonly acknowledge: Effect.Effect<void, RelayError | CallError>
   /** Asks the relay where its log stands, and waits until everything up to there is here. */
-  readonly sync: Effect.Effect<void, RelayError | CallError | UnknownRelay>
+  readonly sync: Effect.Effect<void, RelayError | ChannelEnd | UnknownRelay>
   /** Compares this device with the relay, so that afterwards each has what the other had. */
   readonly reconcile: Effect.Effect<Reconciled, CompareFailed>
 }
@@ -433,14 +433,27 @@ const retryMillisOf = (error: RelayError): number | undefined => {
   return error._tag === "RateLimited" || error._tag === "Overloaded" ? Math.max(error.retryAfterMillis, 1) : undefined
 }
 
+/** The head of the relay's log. What will pass is waited for, and asked again. */
+const headNow = Effect.fnUntraced(function*(
+  live: Live
+): Effect.fn.Return<Head, RelayError | ChannelEnd | UnknownRelay> {
+  while (true) {
+    const { mark } = yield* bookOf(live.journal, live.relay)
+    const request = ++live.request
+    const waiting = Deferred.makeUnsafe<Head, RelayError>()
+    live.questions.set(request, waiting)
+    yield* send(live, { _tag: "Pull", handle: handleOf(live), request, after: mark.cursor, limit: 1 })
+    const answer = yield* Effect.result(Deferred.await(waiting))
+    if (Result.isSuccess(answer)) return answer.success
+    const retryMillis = retryMillisOf(answer.failure)
+    if (retryMillis === undefined) return yield* answer.failure
+    yield* Effect.sleep(retryMillis)
+  }
+})
+
 const sync = Effect.fnUntraced(function*(live: Live) {
   const { journal, relay } = live
-  const { mark } = yield* bookOf(journal, relay)
-  const request = ++live.request
-  const waiting = Deferred.makeUnsafe<Head, RelayError>()
-  live.questions.set(request, waiting)
-  yield* send(live, { _tag: "Pull", handle: handleOf(live), request, after: mark.cursor, limit: 1 })
-  const { body } = yield* Deferred.await(waiting)
+  const { body } = yield* headNow(live)
   const reached = () => {
     const book = journal.books().bookByHex.get(Bytes.toHex(relay))
     return book === undefined || book.mark.cursor >= body.position ? true : undefined

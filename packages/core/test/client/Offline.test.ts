@@ -1,5 +1,8 @@
 import { assert, layer } from "@effect/vitest"
+import * as MemoryRelayStore from "@sotto/core/relay/MemoryRelayStore"
+import { RelayStore, RelayStoreFailed } from "@sotto/core/relay/RelayStore"
 import { Limit } from "@sotto/schema/Limit"
+import { UnknownRoute } from "@sotto/schema/RelayError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -231,5 +234,31 @@ layer(World.CryptoLive)("a device without a relay in reach", (it) => {
       assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(a.client().status.changes, 1)), [
         yield* a.client().status.current
       ])
+    }))
+
+  it.effect("pulls all the same when a relay cannot say at first where its log stands, and says why it cannot at all", () =>
+    Effect.gen(function*() {
+      const world = yield* World.make
+      const plain = MemoryRelayStore.make(world.crypto, MemoryRelayStore.makeDisk())
+      let failure: RelayStoreFailed | UnknownRoute | undefined
+      const store = RelayStore.of({
+        ...plain,
+        read: (page) =>
+          Effect.suspend(() => page.limit === 1 && failure !== undefined ? Effect.fail(failure) : plain.read(page))
+      })
+      const relay = yield* world.makeRelay({ store })
+      const a = yield* World.found(world, "a", [relay])
+      yield* a.client().settled
+      failure = new RelayStoreFailed({ reason: "unavailable", operation: "read", detail: "for a moment" })
+      const pulling = yield* Effect.forkChild(a.client().pull)
+      yield* World.settle
+      assert.strictEqual(pulling.pollUnsafe(), undefined)
+      failure = undefined
+      yield* TestClock.adjust(5000)
+      yield* Fiber.join(pulling)
+      failure = new UnknownRoute()
+      const failed = yield* Effect.flip(a.client().pull)
+      assert.strictEqual(failed._tag, "NotConnected")
+      assert.include(failed.detail, failure.message)
     }))
 })

@@ -14,27 +14,29 @@ const readers = (world: Invariant.World, known: Truth): ReadonlyArray<Invariant.
     ((kind === "client" && losses === 0) || known.readingByNode.get(name)?.incarnation === incarnation)
   )
 
+/** Whether others can know a device: a newcomer's only word may be on the disk of one that could have let it in. */
+export const isKnown = (world: Invariant.World, { kind: authorKind }: Invariant.NodeView): boolean =>
+  authorKind !== "joiner" || world.nodes.every(({ kind, losses }) => kind !== "client" || losses === 0)
+
 /**
  * In the end, a push that was answered is shown by its device, and by all others. An answer from a relay (`stored`)
  * holds also when the author's own disk was lost, or it never came back.
  *
  * A device that was put back to an older state reads a relay before it sends there. What it had sent to another relay
  * only, it can not know then: with several relays, nothing is promised for what it writes. Nor is it for what a newcomer
- * writes when the disk of a device that could have let it in was lost, perhaps with the only word of that.
+ * writes that others may not know.
  */
 export const noAckedLoss = Invariant.make("noAckedLoss", (world) => {
   const known = world.of(truth)
   const relays = world.nodes.filter(({ kind }) => kind === "relay")
   const relaysAreWhole = () => relays.every(({ losses }) => losses === 0)
-  const isKnown = ({ kind: authorKind }: Invariant.NodeView) =>
-    authorKind !== "joiner" || world.nodes.every(({ kind, losses }) => kind !== "client" || losses === 0)
   const mustBeShown = (written: Written, reader: string): boolean => {
     const author = world.nodes.find(({ name }) => name === written.node)
     if (author === undefined) return false
     const isSafe = written.acked && author.losses === 0
     const isStored = written.relays.size > 0 && relaysAreWhole() && (author.losses === 0 || relays.length === 1)
     if (reader === written.node) return isSafe || isStored
-    return isKnown(author) && (isStored || (isSafe && relaysAreWhole() && author.core))
+    return isKnown(world, author) && (isStored || (isSafe && relaysAreWhole() && author.core))
   }
   const missing = (): { readonly reader: string; readonly op: string; readonly written: Written } | undefined => {
     for (const { name: reader } of readers(world, known)) {

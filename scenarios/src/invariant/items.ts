@@ -2,6 +2,7 @@
 import * as Invariant from "@sotto/simulation/Invariant"
 import type { Json } from "@sotto/simulation/Scenario"
 import * as Said from "../Said.ts"
+import * as Durability from "./durability.ts"
 
 /** Right after a write of an item was answered, it is among the item's versions. */
 const itemsReadBack = Invariant.make("itemsReadBack", (world) => ({
@@ -31,7 +32,10 @@ interface Showing {
   readonly versions: ReadonlySet<Json>
 }
 
-/** In the end, every version that was answered for is known on every device: as a head, or behind one. */
+/**
+ * In the end, every version that was answered for is known on every device: as a head, or behind one. But for those of a
+ * newcomer that others may not know.
+ */
 const itemsKept = Invariant.make("itemsKept", (world) => {
   const authorByVersion = new Map<string, string>()
   const showingByNode = new Map<string, Showing>()
@@ -41,7 +45,7 @@ const itemsKept = Invariant.make("itemsKept", (world) => {
     const nodeByName = new Map(world.nodes.map((node) => [node.name, node]))
     const authors = [...authorByVersion].filter(([, name]) => {
       const author = nodeByName.get(name)
-      return isWhole(author) && author?.core === true
+      return author !== undefined && isWhole(author) && author.core && Durability.isKnown(world, author)
     })
     for (const reader of world.nodes) {
       if (reader.kind !== "client" || !reader.core || !reader.alive || !isWhole(reader)) continue

@@ -184,6 +184,17 @@ describe("what nodes hold", () => {
     )
   })
 
+  it("convergence: those that need not hold what the others hold are left out, for as long as that is so", () => {
+    const leavingOut = (name: string) =>
+      broken(tiny({
+        invariants: [Convergence.make({ except: (node, { phase }) => node.name === name && phase === "liveness" })],
+        commands,
+        nodes: { peer: shelves({ spread: false }) }
+      }))
+    assert.deepStrictEqual(leavingOut("nobody"), ["convergence"])
+    assert.deepStrictEqual(leavingOut("peer-2"), [])
+  })
+
   it("convergence: what is not there after a cold restart", () => {
     const report = tiny({
       invariants: [Convergence.make()],

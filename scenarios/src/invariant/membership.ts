@@ -1,6 +1,8 @@
 /** What holds of who belongs, and of how entries are dated. */
 import * as Invariant from "@sotto/simulation/Invariant"
+import type { Json } from "@sotto/simulation/Scenario"
 import * as Said from "../Said.ts"
+import * as Durability from "./durability.ts"
 
 /** Nobody without a key comes to a space's route. */
 export const strangersKeptOut = Invariant.make("strangersKeptOut", (world) => ({
@@ -15,6 +17,21 @@ export const routesApart = Invariant.make("routesApart", (world) => ({
     if (what === "bled") world.violated("it hears what was said in another space", node)
   }
 }))
+
+/** Whether a device is, or was, a member as another one shows it. */
+const isInRosterOf = (device: Invariant.NodeView, other: Invariant.NodeView): boolean => {
+  const who = Said.text(device.probe?.state ?? null, "who")
+  const roster = Said.field(other.probe?.state ?? null, "members")
+  return Array.isArray(roster) && roster.some((line: Json) => typeof line === "string" && line.startsWith(`${who} `))
+}
+
+/**
+ * A newcomer that nobody who was there before knows, the word of it lost with the disk of the device that let it in. It has
+ * to come in anew, which is for people to see.
+ */
+export const isUnheardOf = (node: Invariant.NodeView, world: Invariant.World): boolean =>
+  node.kind === "joiner" && !Durability.isKnown(world, node) &&
+  world.nodes.every((other) => other.kind !== "client" || !isInRosterOf(node, other))
 
 type Date = readonly [millis: number, counter: number]
 

@@ -48,11 +48,16 @@ const tellDates = ({ client, host }: ClientNode.Handle): Effect.Effect<void, unk
       )
   )
 
+const NAME_DIGITS = 8
+
+/** What a device is called in a roster, beside its label. */
+const nameOf = (device: Uint8Array): string => Bytes.toHex(device).slice(0, NAME_DIGITS)
+
 /** One line for each device that is or was a member, and the hash over all that made it so. */
 const rosterOf = (crypto: Crypto["Service"], { membership }: SpaceState): ReadonlyArray<string> => [
   Bytes.toHex(Membership.logHead(crypto, membership)),
   ...[...membership.roster.memberByHex].map(([hex, { label, removed, role }]) =>
-    `${hex.slice(0, 8)} "${label}" ${role}${removed === null ? "" : " removed"}`
+    `${hex.slice(0, NAME_DIGITS)} "${label}" ${role}${removed === null ? "" : " removed"}`
   ).toSorted()
 ]
 
@@ -62,7 +67,7 @@ const waitsFor = ({ failure, head, pending, phase, received, url }: RelayStatus)
   return received < head ? [`${url} has ${head}, here are ${received}`] : []
 }
 
-const probe = ({ board, client, directory, view }: ClientNode.Handle) =>
+const probe = ({ board, client, directory, identity, view }: ClientNode.Handle) =>
   Effect.gen(function*() {
     const status = yield* client.status.current
     const members = rosterOf(Context.get(directory, Crypto), yield* client.state)
@@ -73,7 +78,14 @@ const probe = ({ board, client, directory, view }: ClientNode.Handle) =>
     const items = board?.state ?? []
     const shown: Node.Probe = {
       digest: [view.digest, ...members, ...items].join(" "),
-      state: { entries: view.state, members, items, status: status._tag, quarantined: status.quarantined }
+      state: {
+        entries: view.state,
+        members,
+        items,
+        status: status._tag,
+        quarantined: status.quarantined,
+        who: nameOf(identity.id)
+      }
     }
     return waits === undefined ? shown : { ...shown, pending: waits }
   })

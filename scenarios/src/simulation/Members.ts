@@ -84,7 +84,11 @@ const inner = Simulation.make({
     Secrecy.noFalseAccusation,
     Secrecy.understood,
     ...Items.invariants(),
-    Convergence.make({ among: ["client", "joiner"], restSeconds: Everywhere.NOTICE_SECONDS }),
+    Convergence.make({
+      among: ["client", "joiner"],
+      restSeconds: Everywhere.NOTICE_SECONDS,
+      except: Membership.isUnheardOf
+    }),
     Keeping.spareHasAll
   ],
   required: { nodes: { relay: 1, client: 1 }, knobs: ["aim"] },

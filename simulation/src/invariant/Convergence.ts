@@ -11,6 +11,8 @@ import type { Json } from "../Scenario.ts"
 export interface Options {
   /** Only nodes of these kinds. */
   readonly among?: ReadonlyArray<string>
+  /** Nodes that need not hold what the others hold, as far as is known at the moment. */
+  readonly except?: (node: Invariant.NodeView, world: Invariant.World) => boolean
   /** How long it is watched at rest when nodes are gone for good: as long as a node takes to notice it, 5 seconds. */
   readonly restSeconds?: number
 }
@@ -38,8 +40,9 @@ const isComposite = (value: Json | undefined): value is ReadonlyArray<Json> | { 
 export const make = (options: Options = {}): Invariant.Invariant =>
   Invariant.make("convergence", (world) => {
     const members = () =>
-      world.nodes.filter(({ core, kind, probe }) =>
-        core && probe?.digest !== undefined && (options.among?.includes(kind) ?? true)
+      world.nodes.filter((node) =>
+        node.core && node.probe?.digest !== undefined && (options.among?.includes(node.kind) ?? true) &&
+        options.except?.(node, world) !== true
       )
     let ended: ReadonlyMap<string, string | undefined> = new Map()
     return {

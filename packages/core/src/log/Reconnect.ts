@@ -3,6 +3,7 @@
  * of a relay that restarts do not come back at once. A relay that names a time itself is not asked before it.
  */
 import { Limit } from "@sotto/schema/Limit"
+import type { RelayError } from "@sotto/schema/RelayError"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 
@@ -16,3 +17,10 @@ export const delayMillis = (failures: number, retryAfterMillis = 0): Effect.Effe
     Random.next,
     (drawn) => Math.max(baseMillis(failures), retryAfterMillis) + Math.floor(drawn * (Limit.reconnectJitterMillis + 1))
   )
+
+/** How long to leave a relay alone, over the same connection, with what it refused and may take later; undefined for the rest. */
+export const askAgainMillis = (refusal: RelayError): number | undefined => {
+  if (refusal._tag === "QuotaExceeded") return Limit.reconnectMillisMax
+  if (refusal._tag !== "RateLimited" && refusal._tag !== "Overloaded") return undefined
+  return Math.max(refusal.retryAfterMillis, 1)
+}

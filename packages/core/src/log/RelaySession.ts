@@ -43,6 +43,7 @@ import * as IdSet from "./IdSet.ts"
 import * as Inbox from "./Inbox.ts"
 import type { Book, Journal } from "./Journal.ts"
 import * as Pump from "./Pump.ts"
+import * as Reconnect from "./Reconnect.ts"
 import { type CompareFailed, type Reconciled, RelayTalk } from "./RelayTalk.ts"
 import { envelopeId } from "./Sealing.ts"
 
@@ -372,9 +373,6 @@ const checkCaughtUp = Effect.fnUntraced(function*(live: Live, head: Head) {
 
 // -- sending -----------------------------------------------------------------------------------------------------------
 
-/** How long a relay that is full is left alone. */
-const QUOTA_RETRY_MILLIS = Limit.reconnectMillisMax
-
 const pump = Effect.fnUntraced(function*(live: Live): Effect.fn.Return<never, SessionEnded> {
   const { attachment, journal, listener, relay } = live
   const skipped = new Set<number>()
@@ -421,17 +419,11 @@ const push = Effect.fnUntraced(function*(live: Live, load: Pump.Load): Effect.fn
   const answer = yield* Effect.result(Deferred.await(done))
   if (Result.isSuccess(answer)) return yield* live.listener.refused(null)
   const error = answer.failure
-  const retryMillis = retryMillisOf(error)
+  const retryMillis = Reconnect.askAgainMillis(error)
   if (retryMillis === undefined) return yield* error
   yield* live.listener.refused(error)
   yield* Effect.sleep(retryMillis)
 })
-
-/** How long to wait with what will pass; undefined for what will not. */
-const retryMillisOf = (error: RelayError): number | undefined => {
-  if (error._tag === "QuotaExceeded") return QUOTA_RETRY_MILLIS
-  return error._tag === "RateLimited" || error._tag === "Overloaded" ? Math.max(error.retryAfterMillis, 1) : undefined
-}
 
 /** The head of the relay's log. What will pass is waited for, and asked again. */
 const headNow = Effect.fnUntraced(function*(
@@ -445,7 +437,7 @@ const headNow = Effect.fnUntraced(function*(
     yield* send(live, { _tag: "Pull", handle: handleOf(live), request, after: mark.cursor, limit: 1 })
     const answer = yield* Effect.result(Deferred.await(waiting))
     if (Result.isSuccess(answer)) return answer.success
-    const retryMillis = retryMillisOf(answer.failure)
+    const retryMillis = Reconnect.askAgainMillis(answer.failure)
     if (retryMillis === undefined) return yield* answer.failure
     yield* Effect.sleep(retryMillis)
   }

@@ -444,13 +444,12 @@ const headNow = Effect.fnUntraced(function*(
 })
 
 const sync = Effect.fnUntraced(function*(live: Live) {
-  const { journal, relay } = live
   const { body } = yield* headNow(live)
   const reached = () => {
-    const book = journal.books().bookByHex.get(Bytes.toHex(relay))
+    const book = live.journal.books().bookByHex.get(Bytes.toHex(live.relay))
     return book === undefined || book.mark.cursor >= body.position ? true : undefined
   }
-  yield* Signal.until(journal.changed, reached)
+  yield* Signal.until(live.journal.changed, reached)
 })
 
 // -- acknowledging and keeping alive -----------------------------------------------------------------------------------

@@ -69,8 +69,6 @@ interface Page {
   readonly bytes: number
   /** Everything up to here was looked at. */
   readonly through: Position
-  /** Nothing but the end of the log ends it. */
-  readonly open: boolean
 }
 
 interface Group {
@@ -178,7 +176,7 @@ const fromTail = (engine: Engine, hub: Hub, group: Group): Page | undefined => {
     }
     through = envelope.position
   }
-  return { placed, bytes, through, open: group.until === undefined }
+  return { placed, bytes, through }
 }
 
 /** What the tail holds after `after`, without a gap, up to `goal`. */
@@ -220,24 +218,23 @@ const fromStore = Effect.fnUntraced(function*(engine: Engine, hub: Hub, { after,
         return {
           placed,
           bytes: kept.reduce((total, { bytes }) => total + bytes.length, 0),
-          through: until !== undefined && examined > until ? until : examined,
-          open: until === undefined
+          through: until !== undefined && examined > until ? until : examined
         }
       })
   })
 })
 
 /** The head that goes with a page, as of the moment in which it goes out: other answers may have told of a later one. */
-const headWith = (engine: Engine, hub: Hub, page: Page): Head | null =>
-  page.open && page.through === hub.head.position ? headOf(engine, hub) : null
+const headWith = (engine: Engine, hub: Hub, { until }: Group, { through }: Page): Head | null =>
+  until === undefined && through === hub.head.position ? headOf(engine, hub) : null
 
 /** Gives a page to the group's members; `true` when one of them can go on at once. */
-const deliver = (engine: Engine, hub: Hub, { members }: Group, page: Page): boolean => {
+const deliver = (engine: Engine, hub: Hub, group: Group, page: Page): boolean => {
   const messageByNumber = new Map<number, Uint8Array>()
   const { placed } = page
-  const head = headWith(engine, hub, page)
+  const head = headWith(engine, hub, group, page)
   let more = false
-  for (const { handle, subscription } of members) {
+  for (const { handle, subscription } of group.members) {
     // It may have been replaced or ended while the page was read.
     if (handle.subscription !== subscription) continue
     subscription.position = page.through

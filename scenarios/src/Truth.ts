@@ -54,11 +54,13 @@ export class Truth {
   readonly writtenByOp = new Map<string, Written>()
   readonly readingByNode = new Map<string, Reading>()
   private last: Observation | undefined
+  private lastShown: Shown | undefined
 
   /** Takes an observation in. Invariants may each pass it on: it counts once. */
   hear(observation: Observation): void {
     if (this.last === observation) return
     this.last = observation
+    this.lastShown = undefined
     const { data, incarnation, node, what } = observation
     switch (what) {
       case "device":
@@ -87,6 +89,12 @@ export class Truth {
     }
   }
 
+  /** The entry that an observation shows, which was heard last. */
+  shown(observation: Observation): Shown {
+    if (this.last !== observation) return shownOf(observation)
+    return this.lastShown ??= shownOf(observation)
+  }
+
   private about(op: OpText, change: (written: Written) => void): void {
     const written = this.writtenByOp.get(keyOf(op))
     if (written !== undefined) change(written)
@@ -105,7 +113,7 @@ const laneOf = (ops: ReadonlyArray<OpText>): string => {
 }
 
 /** An entry that a device showed. */
-export const shownOf = ({ data }: Observation): Shown => {
+const shownOf = ({ data }: Observation): Shown => {
   const ops = Said.ops(data)
   return {
     id: Said.text(data, "id"),

@@ -11,6 +11,7 @@
  */
 import { Lane } from "./Lane.ts"
 import { corrupt, type Fate, type Link, type Streams } from "./Link.ts"
+import * as Slab from "./Slab.ts"
 import type { Timeline } from "./Timeline.ts"
 import type { Recorder } from "./Trace.ts"
 
@@ -169,7 +170,7 @@ export class End {
       outward: this.outward,
       bytes
     }
-    const row = this.note("send", { to: this.remote, ...this.described(crossing) })
+    const row = this.noteMessage("send", crossing)
     this.unread += bytes.length
     const passed = this.medium.pass(crossing)
     if (passed.length === 0) {
@@ -292,7 +293,7 @@ export class End {
       return
     }
     if (fate.lost) this.noteDrop(this.remote, bytes.length, "loss, sent again", row)
-    const copy = bytes.slice()
+    const copy = Slab.copy(bytes)
     this.lane.message({
       sizeBytes: copy.length,
       arrive: (own: Fate) => this.peer?.hear(own.corrupted ? corrupt(copy, own.extra()) : copy, credit, row),
@@ -308,17 +309,15 @@ export class End {
       return
     }
     if (this.end !== undefined) return this.noteDrop(this.owner.node, bytes.length, "ended", cause)
-    const row = this.note("recv", {
+    const crossing: Crossing = {
+      connection: this.connection.number,
+      address: this.connection.address,
       from: this.remote,
-      ...this.described({
-        connection: this.connection.number,
-        address: this.connection.address,
-        from: this.remote,
-        to: this.owner.node,
-        outward: !this.outward,
-        bytes
-      })
-    }, cause)
+      to: this.owner.node,
+      outward: !this.outward,
+      bytes
+    }
+    const row = this.noteMessage("recv", crossing, cause)
     this.inbox.push({ bytes, credit })
     causedBy(this.medium.recorder, row, () => this.wake(this.readers))
   }
@@ -407,9 +406,18 @@ export class End {
     for (const run of list.splice(0)) enter(this.owner, run)
   }
 
-  private described({ bytes, ...rest }: Crossing): Readonly<Record<string, string | number>> {
-    const type = this.medium.classify({ bytes, ...rest })
-    return type === undefined ? { bytes: bytes.length } : { bytes: bytes.length, type }
+  private noteMessage(kind: "send" | "recv", crossing: Crossing, cause?: number): number {
+    const type = this.medium.classify(crossing)
+    const { connection, bytes: { length: bytes } } = crossing
+    const { node } = this.owner
+    const { recorder } = this.medium
+    if (kind === "send") {
+      const to = this.remote
+      return recorder.note(node, kind, type === undefined ? { connection, to, bytes } : { connection, to, bytes, type })
+    }
+    const from = this.remote
+    const payload = type === undefined ? { connection, from, bytes } : { connection, from, bytes, type }
+    return recorder.note(node, kind, payload, cause)
   }
 
   private note(kind: string, payload: Readonly<Record<string, string | number>>, cause?: number): number {

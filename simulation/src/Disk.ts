@@ -14,6 +14,7 @@ import type { Owner } from "./Connection.ts"
 import { type Change, type CrashLaw, Image, isNaming, survivors } from "./DiskImage.ts"
 import { drawLatency, type Latency, type Streams } from "./Link.ts"
 import { type Seed, source } from "./Seed.ts"
+import * as Slab from "./Slab.ts"
 import type { Timeline } from "./Timeline.ts"
 import type { Recorder } from "./Trace.ts"
 
@@ -326,7 +327,7 @@ export class Disk {
     const growth = Math.max(0, offset + bytes.length - body.length)
     const room = this.law.quotaBytes === 0 ? growth : Math.max(0, this.law.quotaBytes - this.usedBytes)
     const fits = growth <= room
-    const written = fits ? bytes.slice() : bytes.slice(0, Math.max(0, bytes.length - (growth - room)))
+    const written = fits ? Slab.copy(bytes) : bytes.slice(0, Math.max(0, bytes.length - (growth - room)))
     if (written.length > 0) {
       const target = this.aim(file, id, offset)
       const before = body.length

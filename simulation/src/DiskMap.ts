@@ -12,6 +12,7 @@ import * as ByteText from "./ByteText.ts"
 import { DiskFailed } from "./Disk.ts"
 import type { Files } from "./Files.ts"
 import * as Journal from "./Journal.ts"
+import * as Slab from "./Slab.ts"
 
 /** A write of a batch; `value` absent deletes. */
 export interface Write {
@@ -96,8 +97,8 @@ const DELETED = 0xffff_ffff
 const encodeBatch = (writes: ReadonlyArray<Write>): Uint8Array => {
   let size = 0
   for (const { key, value } of writes) size += HEAD_BYTES + key.length + (value?.length ?? 0)
-  const bytes = new Uint8Array(size)
-  const view = new DataView(bytes.buffer)
+  const bytes = Slab.zeros(size)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = 0
   for (const { key, value } of writes) {
     view.setUint32(at, key.length)
@@ -155,7 +156,8 @@ class Table {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.pairByText.get(ByteText.of(key))?.value.slice()
+    const pair = this.pairByText.get(ByteText.of(key))
+    return pair === undefined ? undefined : Slab.copy(pair.value)
   }
 
   scan({ from, limit, reverse, to }: Range): ReadonlyArray<Pair> {
@@ -168,7 +170,7 @@ class Table {
     const found: Array<Pair> = []
     for (const text of inside) {
       const pair = this.pairByText.get(text)
-      if (pair !== undefined) found.push({ key: pair.key.slice(), value: pair.value.slice() })
+      if (pair !== undefined) found.push({ key: Slab.copy(pair.key), value: Slab.copy(pair.value) })
     }
     return found
   }

@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { DiskFailed } from "./Disk.ts"
 import type { Files } from "./Files.ts"
+import * as Slab from "./Slab.ts"
 
 const MAGIC = 0x4a52
 const HEADER_BYTES = 18
@@ -48,7 +49,7 @@ interface Encoded {
 }
 
 const encode = (payload: Uint8Array, previous: number, durableBytes: number): Encoded => {
-  const bytes = new Uint8Array(HEADER_BYTES + payload.length)
+  const bytes = Slab.zeros(HEADER_BYTES + payload.length)
   const header = view(bytes)
   header.setUint16(0, MAGIC)
   header.setUint32(2, payload.length)

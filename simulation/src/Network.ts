@@ -14,6 +14,7 @@ import { Datagrams, type DatagramSocket } from "./Datagrams.ts"
 import { type Answer, Dial, type Exchange, type Listener } from "./Dial.ts"
 import { Link, type LinkLaw, perfect, type Streams } from "./Link.ts"
 import { type Seed, source } from "./Seed.ts"
+import { Tally } from "./Tally.ts"
 import type { Timeline } from "./Timeline.ts"
 import type { Recorder } from "./Trace.ts"
 
@@ -86,7 +87,7 @@ export class Network {
   private readonly listeners = new Map<string, Listener>()
   private readonly ends = new Set<End>()
   private readonly offlineNodes = new Map<string, number>()
-  private readonly counts = new Map<string, number>()
+  private readonly tally = new Tally()
   private rules: ReadonlyArray<Rule> = []
   private changes: ReadonlyArray<Change> = []
   private taps: ReadonlyArray<{ readonly pairs: Pairs; readonly tap: Tap }> = []
@@ -312,15 +313,13 @@ export class Network {
       )
     }
     for (const observer of this.observers) {
-      for (const { bytes } of passed) observer({ ...crossing, bytes })
+      for (const { bytes } of passed) observer(bytes === crossing.bytes ? crossing : { ...crossing, bytes })
     }
     return passed
   }
 
   private permit(kind: NetworkOperation["kind"], node: string): boolean {
-    const key = `${kind} ${node}`
-    const k = this.counts.get(key) ?? 0
-    this.counts.set(key, k + 1)
+    const k = this.tally.next(node, kind)
     let permitted = true
     for (const hook of this.hooks) permitted = hook({ kind, node, k }) !== "fail" && permitted
     return permitted

@@ -13,6 +13,7 @@ import type * as Node from "./Node.ts"
 import type { Phase } from "./Report.ts"
 import type { Json, Scenario } from "./Scenario.ts"
 import type { Definition, NodeLoss, RunOptions } from "./Simulation.ts"
+import { Tally } from "./Tally.ts"
 import type * as Trace from "./Trace.ts"
 import { type Stage, Verdict } from "./Verdict.ts"
 import type * as Workload from "./Workload.ts"
@@ -46,7 +47,7 @@ export class World implements Ground {
   onEvent: (() => void) | undefined = undefined
   private readonly callHooks: Array<CallHook> = []
   private readonly equippedHooks: Array<(machine: Machine) => void> = []
-  private readonly calls = new Map<string, number>()
+  private readonly calls = new Tally()
   private readonly namesByKind = new Map<string, Array<string>>()
   private readonly reasons: Array<string> = []
 
@@ -153,9 +154,7 @@ export class World implements Ground {
   }
 
   readonly attempted = (machine: Machine, call: string): boolean => {
-    const key = `${machine.name}/${call}`
-    const k = this.calls.get(key) ?? 0
-    this.calls.set(key, k + 1)
+    const k = this.calls.next(machine.name, call)
     let allowed = true
     for (const hook of this.callHooks) allowed = hook(machine, call, k) !== "fail" && allowed
     return allowed
@@ -218,10 +217,19 @@ const factsOf = (recorder: Trace.Recorder): Node.Facts => {
 const TEXT_MAX = 200
 
 const payloadOf = (data: Json): Trace.Payload => {
+  if (isPayload(data)) return data
   if (typeof data !== "object" || data === null || Array.isArray(data)) return { data: textOf(data) }
   const payload: { [key: string]: ReturnType<typeof textOf> } = {}
   for (const [key, value] of Object.entries(data)) payload[key] = textOf(value)
   return payload
+}
+
+/** Whether a row can say it as it is. */
+const isPayload = (data: Json): data is Trace.Payload => {
+  if (typeof data !== "object" || data === null || Array.isArray(data)) return false
+  return Object.values(data).every((value) =>
+    typeof value === "string" ? value.length <= TEXT_MAX : typeof value !== "object" || value === null
+  )
 }
 
 const textOf = (value: Json): string | number | boolean | null => {

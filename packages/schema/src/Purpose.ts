@@ -80,7 +80,32 @@ const head = (suite: Suite, purpose: Purpose): Uint8Array => {
   return made
 }
 
-/** `L(purpose)` followed by the length-prefixed fields. A field above 65,535 bytes is a bug: hash it first. */
+/** Of the memory that labels share, and the longest that lies there. */
+const SHARED_BYTES = 8192
+const SHARED_MAX = 1024
+
+let shared = new ArrayBuffer(SHARED_BYTES)
+let sharedUsed = 0
+
+/**
+ * Fresh bytes of a label. Engines ask the system for memory for each array above some 64 bytes, which costs more than a
+ * hash of it; labels are hashed and forgotten, three or more for each envelope, so many of them lie in one piece.
+ */
+const room = (length: number): Uint8Array => {
+  if (length > SHARED_MAX) return new Uint8Array(length)
+  if (sharedUsed + length > SHARED_BYTES) {
+    shared = new ArrayBuffer(SHARED_BYTES)
+    sharedUsed = 0
+  }
+  const bytes = new Uint8Array(shared, sharedUsed, length)
+  sharedUsed += length
+  return bytes
+}
+
+/**
+ * `L(purpose)` followed by the length-prefixed fields. A field above 65,535 bytes is a bug: hash it first. What keeps a
+ * label for long copies it: its memory may be shared with others.
+ */
 export const label = (suite: Suite, purpose: Purpose, ...fields: ReadonlyArray<Uint8Array>): Uint8Array => {
   const first = head(suite, purpose)
   let length = first.length
@@ -90,7 +115,7 @@ export const label = (suite: Suite, purpose: Purpose, ...fields: ReadonlyArray<U
     }
     length += 2 + field.length
   }
-  const out = new Uint8Array(length)
+  const out = room(length)
   out.set(first)
   let at = first.length
   for (const field of fields) {

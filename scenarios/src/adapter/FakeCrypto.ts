@@ -11,6 +11,7 @@
  */
 import type { Crypto, KeyPair } from "@sotto/core/Crypto"
 import * as Contract from "@sotto/core/crypto/Contract"
+import * as Slab from "@sotto/simulation/Slab"
 import * as Effect from "effect/Effect"
 import { Mixer } from "./Mixer.ts"
 
@@ -48,7 +49,7 @@ export const make = (random: Service["random"]): Service => {
   const hash = (domain: number, length: number, ...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
     mixer.begin(domain)
     for (const part of parts) mixer.add(part)
-    const out = new Uint8Array(length)
+    const out = Slab.zeros(length)
     mixer.finish(out, 0, length)
     return out
   }
@@ -95,7 +96,10 @@ const cover = (seed: Uint8Array, bytes: Uint8Array, out: Uint8Array): void => {
   const word = (at: number) =>
     (seed[at] ?? 0) | ((seed[at + 1] ?? 0) << 8) | ((seed[at + 2] ?? 0) << 16) | ((seed[at + 3] ?? 0) << 24)
   let a = word(0), b = word(4), c = word(8), count = word(12)
-  for (let i = 0; i < bytes.length; i += 4) {
+  // A loop that never leaves the array is twice as fast; the tail has its own.
+  const whole = bytes.length - 3
+  let i = 0
+  for (; i < whole; i += 4) {
     const sum = (a + b + count) | 0
     count = (count + 1) | 0
     a = b ^ (b >>> 9)
@@ -106,6 +110,8 @@ const cover = (seed: Uint8Array, bytes: Uint8Array, out: Uint8Array): void => {
     out[i + 2] = (bytes[i + 2] ?? 0) ^ (sum >>> 16)
     out[i + 3] = (bytes[i + 3] ?? 0) ^ (sum >>> 24)
   }
+  const last = a + b + count
+  for (let shift = 0; i < bytes.length; i++, shift += 8) out[i] = (bytes[i] ?? 0) ^ (last >>> shift)
 }
 
 const aead = (mixer: Mixer, nonceBytes: number): Service["aead"] => {
@@ -117,7 +123,7 @@ const aead = (mixer: Mixer, nonceBytes: number): Service["aead"] => {
     keyBytes: 32,
     nonceBytes,
     seal: (key, nonce, associatedData, plaintext) => {
-      const out = new Uint8Array(plaintext.length + TAG_BYTES)
+      const out = Slab.zeros(plaintext.length + TAG_BYTES)
       start(key, nonce)
       cover(seed, plaintext, out)
       const body = out.subarray(0, plaintext.length)
@@ -128,7 +134,7 @@ const aead = (mixer: Mixer, nonceBytes: number): Service["aead"] => {
       const body = ciphertext.subarray(0, ciphertext.length - TAG_BYTES)
       mixer.begin(DOMAIN.tag).add(key).add(nonce).add(associatedData).add(body).finish(tag, 0, TAG_BYTES)
       if (!equal(tag, ciphertext.subarray(body.length))) return undefined
-      const out = new Uint8Array(body.length)
+      const out = Slab.zeros(body.length)
       start(key, nonce)
       cover(seed, body, out)
       return out

@@ -21,9 +21,10 @@ export interface Reuse {
 
 /** What all processes of a run have sealed, whichever incarnation. */
 export class SealRecord {
-  private readonly sealed = new Map<string, { readonly digest: string; readonly node: string }>()
+  private readonly sealed = new Map<number, { readonly digest: number; readonly node: string }>()
   private readonly mixer = new Mixer()
   private readonly out = new Uint8Array(8)
+  private readonly view = new DataView(this.out.buffer)
 
   /** Notes one sealing. When another text was sealed under the same key and nonce before, answers by whom. */
   note(node: string, key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array): string | undefined {
@@ -34,12 +35,11 @@ export class SealRecord {
     return before === undefined || before.digest === digest ? undefined : before.node
   }
 
-  /** 64 bits as text, each UTF-16 unit 16 of them. */
-  private digest(a: Uint8Array, b: Uint8Array): string {
-    const { out } = this
+  /** A number of 53 bits: a map finds it faster than a text. */
+  private digest(a: Uint8Array, b: Uint8Array): number {
+    const { out, view } = this
     this.mixer.begin(0x51).add(a).add(b).finish(out, 0, 8)
-    const unit = (at: number) => (out[at] ?? 0) | ((out[at + 1] ?? 0) << 8)
-    return String.fromCharCode(unit(0), unit(2), unit(4), unit(6))
+    return (view.getUint32(0) >>> 11) * 0x1_0000_0000 + view.getUint32(4)
   }
 }
 

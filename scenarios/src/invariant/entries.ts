@@ -1,6 +1,6 @@
 /** What a device may show its app: what a member wrote, once, at one place, and nothing else. */
 import * as Invariant from "@sotto/simulation/Invariant"
-import { isUntold, nameOf, type Reading, type Shown, shownOf, type Truth, truth } from "../Truth.ts"
+import { isUntold, nameOf, type Reading, type Shown, type Truth, truth } from "../Truth.ts"
 
 type Look = (shown: Shown, context: {
   readonly node: string
@@ -21,7 +21,7 @@ const overEntries = (name: string, make: () => Look): Invariant.Invariant =>
         const { node } = observation
         const reading = known.readingByNode.get(node)
         if (reading === undefined) return
-        const message = look(shownOf(observation), { node, truth: known, reading, world })
+        const message = look(known.shown(observation), { node, truth: known, reading, world })
         if (message !== undefined) world.violated(message, node)
       }
     }

@@ -72,7 +72,7 @@ export const isAdmissibleKey = (publicKey: Uint8Array): boolean => {
 
 /** Everything of the rule but the equation. */
 const isAdmissible = (publicKey: Uint8Array, signature: Uint8Array): boolean =>
-  signature.length === SIGNATURE_BYTES && isReduced(signature.subarray(32)) && isAdmissibleKey(publicKey)
+  signature.length === SIGNATURE_BYTES && isReduced(signature.slice(32)) && isAdmissibleKey(publicKey)
 
 /** The rule's answer where no backend is to be asked; `undefined` where the backend decides. */
 export const withoutBackend = (
@@ -81,7 +81,7 @@ export const withoutBackend = (
   signature: Uint8Array
 ): boolean | undefined => {
   if (!isAdmissible(publicKey, signature)) return false
-  return isSmallOrder(yOf(signature.subarray(0, 32))) ? equationHolds(publicKey, message, signature) : undefined
+  return isSmallOrder(yOf(signature.slice(0, 32))) ? equationHolds(publicKey, message, signature) : undefined
 }
 
 /** The rule over a backend's verifier. */

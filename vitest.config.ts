@@ -62,7 +62,8 @@ const native = (name: string, include: ReadonlyArray<string>) => ({
   extends: true as const,
   test: {
     ...shared(name, include).test,
-    execArgv: conditions.map((condition) => `--conditions=${condition}`),
+    // Room for the garbage of two seeds: a collection copies the world that is alive.
+    execArgv: ["--max-semi-space-size=64", ...conditions.map((condition) => `--conditions=${condition}`)],
     experimental: { viteModuleRunner: false, nodeLoader: false }
   }
 })

@@ -5,18 +5,21 @@
  *
  * A ping: each node has a timer of 100 ms; it sends to its neighbour, which answers. Messages take 5 ms.
  */
+import * as Thread from "@sotto/simulation/cli/Thread"
 import * as Kernel from "@sotto/simulation/Kernel"
 import * as Process from "@sotto/simulation/Process"
-import type { Scenario } from "@sotto/simulation/Scenario"
 import type { Simulation } from "@sotto/simulation/Simulation"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as TestClock from "effect/testing/TestClock"
+import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { getHeapStatistics, setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import type { Worker } from "node:worker_threads"
 import * as Notes from "../simulation/test/kit/notes.ts"
+import type { Kind, Round } from "./worker/seeds.ts"
 
 interface Figure {
   readonly what: string
@@ -26,10 +29,6 @@ interface Figure {
 
 const ROUNDS = 5
 const CPU_MILLIS = 2_000
-/** Of seeds that are run before any is measured: what is compiled on the way is compiled by then. */
-const WARM_MILLIS = 24_000
-/** A round over the same seeds takes about so long. */
-const ROUND_MILLIS = 4_000
 const QUIET_ROUNDS = 8
 const LATENCY_MICROS = 5_000
 const BEAT_MILLIS = 100
@@ -172,82 +171,36 @@ interface Ran {
   readonly timesRealTime: number
 }
 
-type ScenarioOf = (seed: bigint) => Scenario | undefined
-
-/** Seeds that are run again and again, and what their quietest round took. */
-class Seeds {
-  private readonly simulation: Simulation
-  private readonly scenarios: Array<Scenario> = []
-  private best = { millis: Infinity, events: 0, simulatedMicros: 0 }
-
-  /** Runs other seeds first, unmeasured, as in a run of thousands. */
-  constructor(simulation: Simulation, scenarioOf: ScenarioOf) {
-    this.simulation = simulation
-    let seed = 1n
-    const draw = (): Scenario => scenarioOf(seed++) ?? draw()
-    for (let spent = 0; spent < WARM_MILLIS;) spent += this.run([draw()]).millis
-    for (let spent = 0; spent < ROUND_MILLIS;) {
-      const scenario = draw()
-      this.scenarios.push(scenario)
-      spent += this.run([scenario]).millis
-    }
-  }
-
-  round(): void {
-    const round = this.run(this.scenarios)
-    if (round.millis < this.best.millis) this.best = round
-  }
-
-  get ran(): Ran {
-    const { events, millis, simulatedMicros } = this.best
-    const seconds = millis / 1000
-    return {
-      seedsPerSecond: this.scenarios.length / seconds,
-      eventsPerSecond: events / seconds,
-      timesRealTime: simulatedMicros / 1e6 / seconds
-    }
-  }
-
-  private run(scenarios: ReadonlyArray<Scenario>) {
-    const total = { millis: 0, events: 0, simulatedMicros: 0 }
-    const from = cpuMillis()
-    for (const scenario of scenarios) {
-      const { events, simulatedMicros } = this.simulation.run(scenario)
-      total.events += events
-      total.simulatedMicros += simulatedMicros
-    }
-    total.millis = cpuMillis() - from
-    return total
-  }
-}
-
 /**
- * The quietest of some rounds over the same seeds, of several kinds in turns: another one's work on a shared machine makes
- * a round slower, and nothing makes it faster.
+ * The quietest of some rounds of each kind, over the same seeds, in turns: another one's work on a shared machine makes a
+ * round slower, and nothing makes it faster.
  */
-const quietest = (simulation: Simulation, kinds: ReadonlyArray<ScenarioOf>): ReadonlyArray<Ran> => {
-  const all = kinds.map((scenarioOf) => new Seeds(simulation, scenarioOf))
-  for (let round = 0; round < QUIET_ROUNDS; round++) for (const seeds of all) seeds.round()
-  return all.map(({ ran }) => ran)
+const quietest = async (kinds: ReadonlyArray<Kind>): Promise<ReadonlyArray<Ran>> => {
+  const threads: Array<{ readonly thread: Worker; best: Round | undefined }> = []
+  for (const kind of kinds) {
+    const thread = Thread.start(new URL("worker/seeds.ts", import.meta.url), kind)
+    await once(thread, "message")
+    threads.push({ thread, best: undefined })
+  }
+  for (let round = 0; round < QUIET_ROUNDS; round++) {
+    for (const one of threads) {
+      one.thread.postMessage("round")
+      const [took]: Array<Round> = await once(one.thread, "message")
+      if (took !== undefined && took.cpuMillis < (one.best?.cpuMillis ?? Infinity)) one.best = took
+    }
+  }
+  await Promise.all(threads.map(({ thread }) => thread.terminate()))
+  return threads.flatMap(({ best }) => best === undefined ? [] : [ranOf(best)])
 }
 
-const QUIET_MICROS = 3_600_000_000
-
-/** Nothing goes wrong, nobody asks for anything, for an hour. */
-const quietly = (scenario: Scenario): Scenario => ({
-  ...scenario,
-  link: {},
-  network: {},
-  disk: {},
-  faults: [],
-  workload: [],
-  nodes: scenario.nodes.map((plan) => ({
-    ...plan,
-    policy: { kind: "fifo" },
-    preemption: { p: 0, delayMicros: { low: 0, high: 0 } }
-  })),
-  phases: { ...scenario.phases, safetyMicros: QUIET_MICROS }
-})
+const ranOf = ({ cpuMillis, events, seeds, simulatedMicros }: Round): Ran => {
+  const seconds = cpuMillis / 1000
+  return {
+    seedsPerSecond: seeds / seconds,
+    eventsPerSecond: events / seconds,
+    timesRealTime: simulatedMicros / 1e6 / seconds
+  }
+}
 
 /** With and without every row kept, in turns: how much longer a seed takes. */
 const traceOverhead = (simulation: Simulation): number => {
@@ -262,11 +215,10 @@ const traceOverhead = (simulation: Simulation): number => {
   return median(Array.from({ length: ROUNDS }, () => spent(true) / spent(false))) - 1
 }
 
-const sample = (): ReadonlyArray<Figure> => {
-  const notes = Notes.simulation()
-  const [swarm, quiet] = quietest(notes, [
-    (seed) => notes.expand(seed, "swarm"),
-    (seed) => quietly(notes.expand(seed, "calm"))
+const sample = async (): Promise<ReadonlyArray<Figure>> => {
+  const [swarm, quiet] = await quietest([
+    { simulation: "notes", strategy: "swarm" },
+    { simulation: "notes", strategy: "calm", quiet: true }
   ])
   const many = Notes.simulation(undefined, { nodes: { peer: { ...Notes.peer(undefined), count: [100, 100] } } })
   const scenario = many.expand(1n, "calm")
@@ -282,34 +234,24 @@ const sample = (): ReadonlyArray<Figure> => {
       value: report.simulatedMicros / 1e6 / seconds,
       unit: "× real time"
     },
-    { what: "notes, every row kept", value: traceOverhead(notes) * 100, unit: "% more" }
+    { what: "notes, every row kept", value: traceOverhead(Notes.simulation()) * 100, unit: "% more" }
   ]
 }
 
 /** Three clients and one relay, by tier of cryptography; then with items, which one run of four has. */
 const real = async (): Promise<ReadonlyArray<Figure>> => {
   if (!existsSync(new URL("../scenarios/src/simulation/Sync.ts", import.meta.url))) return []
-  const { sync } = await import("@sotto/scenarios/simulation/Sync")
-  const scenarioOf = (seed: bigint, crypto: string, strategy: string, items = false): Scenario | undefined => {
-    const scenario = sync.expand(seed, strategy)
-    const count = (kind: string) => scenario.nodes.filter((plan) => plan.kind === kind).length
-    if (count("client") !== 3 || count("relay") !== 1 || scenario.knobs["items"] !== items) return undefined
-    return { ...scenario, knobs: { ...scenario.knobs, crypto } }
-  }
-  const tiers = [["fake", false], ["real", false], ["fake", true]] as const
-  const ran = quietest(sync, [
-    ...tiers.map(([tier, items]): ScenarioOf => (seed) => scenarioOf(seed, tier, "swarm", items)),
-    (seed) => {
-      const scenario = scenarioOf(seed, "fake", "calm")
-      return scenario === undefined ? undefined : quietly(scenario)
-    }
+  const [fake, authentic, items, quiet] = await quietest([
+    { simulation: "sync", strategy: "swarm", crypto: "fake" },
+    { simulation: "sync", strategy: "swarm", crypto: "real" },
+    { simulation: "sync", strategy: "swarm", crypto: "fake", items: true },
+    { simulation: "sync", strategy: "calm", crypto: "fake", quiet: true }
   ])
   return [
-    ...tiers.flatMap(([tier, items], at) => {
-      const what = `client and relay, swarm, ${tier} cipher${items ? ", items" : ""}`
-      return shown(what, ran[at], ["seedsPerSecond", "eventsPerSecond"])
-    }),
-    ...shown("client and relay, quiet", ran[tiers.length], ["timesRealTime"])
+    ...shown("client and relay, fake cipher", fake, ["seedsPerSecond", "eventsPerSecond"]),
+    ...shown("client and relay, real cipher", authentic, ["seedsPerSecond", "eventsPerSecond"]),
+    ...shown("client and relay, fake cipher, items", items, ["seedsPerSecond", "eventsPerSecond"]),
+    ...shown("client and relay, quiet", quiet, ["timesRealTime"])
   ]
 }
 
@@ -330,12 +272,10 @@ export const run = async ({ json }: { readonly json: boolean }): Promise<void> =
     figures.push(...more)
     if (!json) { for (const figure of more) console.log(text(figure)) }
   }
-  // As in a thread of `sotto-sim`: V8's helpers for collecting garbage cost more than they give, summed up.
-  setFlagsFromString("--no-parallel-scavenge")
   pingKernel(10)
   for (const nodes of [10, 100]) add(await pings(nodes))
   add([{ what: "idle node", value: heapKib(), unit: "KiB of heap" }])
-  add(sample())
+  add(await sample())
   add(await real())
   if (json) console.log(JSON.stringify({ unit: "per second of processor time", figures }))
 }

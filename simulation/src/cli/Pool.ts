@@ -1,9 +1,8 @@
 /** Explores one simulation in several threads, each with its own copy of everything. Seeds are handed out in handfuls. */
-import { setFlagsFromString } from "node:v8"
-import { Worker } from "node:worker_threads"
 import { type Event, Gathering, type Options, seedsOf, type Step } from "../Explore.ts"
 import type { Summary } from "../output/Summary.ts"
 import type { Seed } from "../Seed.ts"
+import * as Thread from "./Thread.ts"
 
 /** What a thread is started with. */
 export interface Task {
@@ -44,8 +43,6 @@ export const explore = async (
     return handful
   }
   const task: Task = { config, simulation, strategy, runsMax }
-  // Each thread collects its own garbage: V8's helpers would take the processors from the other threads.
-  setFlagsFromString("--no-parallel-scavenge")
   await Promise.all(Array.from({ length: jobs }, () => one(task, take, (step) => on(gathering.take(step)))))
   return { summary: gathering.summary(), gathering }
 }
@@ -53,7 +50,7 @@ export const explore = async (
 /** The life of one thread: it ends when there are no more seeds. */
 const one = (task: Task, take: () => ReadonlyArray<Seed>, on: (step: Step) => void): Promise<void> =>
   new Promise((resolve) => {
-    const worker = new Worker(ENTRY, { workerData: task })
+    const worker = Thread.start(ENTRY, task)
     worker.on("message", (message: Message) => {
       if (message.type !== "idle") return on(message)
       const seeds = take()

@@ -217,7 +217,7 @@ const factsOf = (recorder: Trace.Recorder): Node.Facts => {
 const TEXT_MAX = 200
 
 const payloadOf = (data: Json): Trace.Payload => {
-  if (isPayload(data)) return data
+  if (isPayload(data)) return { ...data }
   if (typeof data !== "object" || data === null || Array.isArray(data)) return { data: textOf(data) }
   const payload: { [key: string]: ReturnType<typeof textOf> } = {}
   for (const [key, value] of Object.entries(data)) payload[key] = textOf(value)

@@ -61,6 +61,17 @@ describe("Purpose", () => {
     }))
   })
 
+  it("keeps its bytes, whatever is made after it and written to", () => {
+    const some = fc.array(fc.tuple(input, fc.nat(2000)), { minLength: 1, maxLength: 60 })
+    fc.assert(fc.property(some, (inputs) => {
+      const make = ([[suite, purpose, fields], length]: (typeof inputs)[number]) =>
+        label(suite, purpose, ...fields, new Uint8Array(length).fill(7))
+      const labels = inputs.map(make)
+      for (const one of inputs) make(one).fill(0xff)
+      assert.deepStrictEqual(labels, inputs.map(make))
+    }))
+  })
+
   it("takes fields of up to 65,535 bytes", () => {
     assert.strictEqual(label(1, "enc", new Uint8Array(0xffff)).length, 12 + 2 + 0xffff)
     assert.throws(() => label(1, "enc", new Uint8Array(0x1_0000)), RangeError)

@@ -73,8 +73,13 @@ export class Mixer {
       word = Math.imul(word ^ (word >>> 16), 0x7feb352d)
       word = Math.imul(word ^ (word >>> 15), 0x846ca68b)
       word ^= word >>> 16
-      const end = Math.min(4, length - done)
-      for (let k = 0; k < end; k++) out[offset + done + k] = word >>> (8 * k)
+      const at = offset + done
+      if (done + 4 <= length) {
+        out[at] = word
+        out[at + 1] = word >>> 8
+        out[at + 2] = word >>> 16
+        out[at + 3] = word >>> 24
+      } else for (let k = 0; k < length - done; k++) out[at + k] = word >>> (8 * k)
     }
   }
 

@@ -237,6 +237,11 @@ const deliver = (engine: Engine, hub: Hub, group: Group, page: Page): boolean =>
   for (const { handle, subscription } of group.members) {
     // It may have been replaced or ended while the page was read.
     if (handle.subscription !== subscription) continue
+    // Its epoch may have ended meanwhile: the page holds what it may not have. It is given another one.
+    if (handle.ended?.position !== group.until) {
+      more = true
+      continue
+    }
     subscription.position = page.through
     if (placed.length > 0 || (head !== null && !subscription.caughtUp)) {
       let message = messageByNumber.get(handle.number)

@@ -11,6 +11,7 @@ import {
   Unauthorized,
   UnknownRoute
 } from "@sotto/schema/RelayError"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
@@ -207,6 +208,37 @@ layer(Kit.CryptoLive)("an epoch's end", (it) => {
       assert.strictEqual(renewed.epoch, 2)
       const { positions } = yield* Kit.push(owner.client, renewed.handle, [after])
       assert.deepStrictEqual(positions.map(Number), [2])
+      yield* Kit.settle
+      assert.deepStrictEqual(reader.frames, [])
+    }))
+
+  it.effect("shows nothing of what came after to a reader whose page is on its way when the epoch ends", () =>
+    Effect.gen(function*() {
+      const opened = yield* Deferred.make<void>()
+      let isHeld = false
+      const { crypto, hash, one, owner, relay, route, two } = yield* start({
+        store: (store) => ({
+          ...store,
+          read: (page) =>
+            Effect.andThen(Effect.suspend(() => isHeld ? Deferred.await(opened) : Effect.void), store.read(page))
+        })
+      })
+      yield* Kit.push(owner.client, owner.handle, [Kit.envelope(crypto)])
+      yield* Kit.settle
+      isHeld = true
+      const reader = yield* Kit.connect(relay)
+      const { handle } = yield* Kit.attach(reader, route, one)
+      yield* Kit.subscribe(reader, handle)
+      yield* Kit.settle
+      yield* Kit.setEpoch(owner.client, route, { before: one, after: two, opHash: hash() })
+      const renewed = yield* Kit.attach(owner.client, route, two)
+      const after = Kit.envelope(crypto, { epoch: 2 })
+      yield* owner.client.send({ _tag: "Push", handle: renewed.handle, request: 1, envelopes: [after] })
+      yield* Kit.settle
+      yield* Deferred.succeed(opened, undefined)
+      assert.deepStrictEqual((yield* owner.client.take("Pushed")).positions.map(Number), [2])
+      assert.deepStrictEqual((yield* Kit.receive(reader, 1)).map(({ position }) => Number(position)), [1])
+      assert.strictEqual((yield* reader.take("EpochChanged")).epoch, 2)
       yield* Kit.settle
       assert.deepStrictEqual(reader.frames, [])
     }))

@@ -29,7 +29,7 @@ interface Figure {
 
 const ROUNDS = 5
 const CPU_MILLIS = 2_000
-const QUIET_ROUNDS = 8
+const QUIET_ROUNDS = 6
 const LATENCY_MICROS = 5_000
 const BEAT_MILLIS = 100
 
@@ -217,8 +217,8 @@ const traceOverhead = (simulation: Simulation): number => {
 
 const sample = async (): Promise<ReadonlyArray<Figure>> => {
   const [swarm, quiet] = await quietest([
-    { simulation: "notes", strategy: "swarm" },
-    { simulation: "notes", strategy: "calm", quiet: true }
+    { simulation: "notes", strategy: "swarm", seeds: 300 },
+    { simulation: "notes", strategy: "calm", quiet: true, seeds: 10 }
   ])
   const many = Notes.simulation(undefined, { nodes: { peer: { ...Notes.peer(undefined), count: [100, 100] } } })
   const scenario = many.expand(1n, "calm")
@@ -238,17 +238,22 @@ const sample = async (): Promise<ReadonlyArray<Figure>> => {
   ]
 }
 
-/** Three clients and one relay, by tier of cryptography; then with items, which one run of four has. */
+/**
+ * Three clients and one relay, faults and what follows until the world is at rest: by tier of cryptography, with a cold
+ * restart where the seed has one (one of four), with items (one of four).
+ */
 const real = async (): Promise<ReadonlyArray<Figure>> => {
   if (!existsSync(new URL("../scenarios/src/simulation/Sync.ts", import.meta.url))) return []
-  const [fake, authentic, items, quiet] = await quietest([
-    { simulation: "sync", strategy: "swarm", crypto: "fake" },
-    { simulation: "sync", strategy: "swarm", crypto: "real" },
-    { simulation: "sync", strategy: "swarm", crypto: "fake", items: true },
-    { simulation: "sync", strategy: "calm", crypto: "fake", quiet: true }
+  const [fake, cold, authentic, items, quiet] = await quietest([
+    { simulation: "sync", strategy: "swarm", crypto: "fake", seeds: 150 },
+    { simulation: "sync", strategy: "swarm", crypto: "fake", coldRestart: true, seeds: 150 },
+    { simulation: "sync", strategy: "swarm", crypto: "real", seeds: 75 },
+    { simulation: "sync", strategy: "swarm", crypto: "fake", items: true, seeds: 75 },
+    { simulation: "sync", strategy: "calm", crypto: "fake", quiet: true, seeds: 60 }
   ])
   return [
     ...shown("client and relay, fake cipher", fake, ["seedsPerSecond", "eventsPerSecond"]),
+    ...shown("client and relay, fake cipher, cold restarts", cold, ["seedsPerSecond", "eventsPerSecond"]),
     ...shown("client and relay, real cipher", authentic, ["seedsPerSecond", "eventsPerSecond"]),
     ...shown("client and relay, fake cipher, items", items, ["seedsPerSecond", "eventsPerSecond"]),
     ...shown("client and relay, quiet", quiet, ["timesRealTime"])

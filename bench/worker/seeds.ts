@@ -15,6 +15,10 @@ export interface Kind {
   readonly items?: boolean
   /** Nothing goes wrong, nobody asks for anything, for an hour. */
   readonly quiet?: boolean
+  /** Whether runs go on after they have come to rest and all nodes were stopped, where the seed says so. */
+  readonly coldRestart?: boolean
+  /** Seeds of a round: enough that it matters little which. */
+  readonly seeds: number
 }
 
 /** What all seeds of the kind took once. */
@@ -27,8 +31,8 @@ export interface Round {
 
 /** Of seeds that are run before any is measured: what is compiled on the way is compiled by then. */
 const WARM_MILLIS = 24_000
-/** A round takes about so long. */
-const ROUND_MILLIS = 4_000
+/** Where the seeds of the warm-up begin; those of a round are the first of their kind, always the same. */
+const WARM_SEED = 1_000_000n
 const QUIET_MICROS = 3_600_000_000
 
 const cpuMillis = (): number => {
@@ -57,12 +61,16 @@ const quietly = (scenario: Scenario): Scenario => ({
 /** The scenario of a seed, if it is of the kind. */
 const scenarioOf = (simulation: Simulation, kind: Kind, seed: bigint): Scenario | undefined => {
   const drawn = simulation.expand(seed, kind.strategy)
-  const { knobs, nodes } = drawn
+  const { knobs, nodes, phases } = drawn
   if (kind.simulation === "sync") {
     const count = (name: string) => nodes.filter((plan) => plan.kind === name).length
     if (count("client") !== 3 || count("relay") !== 1 || knobs["items"] !== (kind.items ?? false)) return undefined
   }
-  const scenario = kind.crypto === undefined ? drawn : { ...drawn, knobs: { ...knobs, crypto: kind.crypto } }
+  const scenario = {
+    ...drawn,
+    knobs: kind.crypto === undefined ? knobs : { ...knobs, crypto: kind.crypto },
+    phases: kind.coldRestart === true ? phases : { ...phases, coldRestart: false }
+  }
   return kind.quiet === true ? quietly(scenario) : scenario
 }
 
@@ -78,24 +86,26 @@ const run = (simulation: Simulation, scenarios: ReadonlyArray<Scenario>): Round 
   return { seeds: scenarios.length, cpuMillis: cpuMillis() - from, events, simulatedMicros }
 }
 
-/** Runs other seeds first, unmeasured, then finds those of a round. */
-const gather = (simulation: Simulation, kind: Kind): ReadonlyArray<Scenario> => {
-  let seed = 1n
-  const draw = (): Scenario => scenarioOf(simulation, kind, seed++) ?? draw()
-  for (let spent = 0; spent < WARM_MILLIS;) spent += run(simulation, [draw()]).cpuMillis
-  const scenarios: Array<Scenario> = []
-  for (let spent = 0; spent < ROUND_MILLIS;) {
-    const scenario = draw()
-    scenarios.push(scenario)
-    spent += run(simulation, [scenario]).cpuMillis
+/** The scenarios of a kind, from a seed on. */
+function* from(simulation: Simulation, kind: Kind, first: bigint): Generator<Scenario, never> {
+  for (let seed = first;; seed++) {
+    const scenario = scenarioOf(simulation, kind, seed)
+    if (scenario !== undefined) yield scenario
   }
-  return scenarios
+}
+
+/** Runs other seeds, unmeasured. */
+const warm = (simulation: Simulation, kind: Kind): void => {
+  const others = from(simulation, kind, WARM_SEED)
+  for (let spent = 0; spent < WARM_MILLIS;) spent += run(simulation, [others.next().value]).cpuMillis
 }
 
 const port = parentPort
 if (port === null) throw new Error("this module is a thread of a bench")
 const kind: Kind = workerData
 const simulation = await simulationOf(kind)
-const scenarios = gather(simulation, kind)
+const own = from(simulation, kind, 1n)
+const scenarios = Array.from({ length: kind.seeds }, () => own.next().value)
+warm(simulation, kind)
 port.on("message", () => port.postMessage(run(simulation, scenarios)))
 port.postMessage("ready")

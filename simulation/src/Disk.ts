@@ -71,6 +71,18 @@ export interface DiskOptions {
   readonly law?: Partial<DiskLaw>
 }
 
+/** Kinds of rows. */
+const ROW = {
+  append: "disk.append",
+  write: "disk.write",
+  read: "disk.read",
+  truncate: "disk.truncate",
+  rename: "disk.rename",
+  remove: "disk.remove",
+  sync: "disk.sync",
+  syncDirectory: "disk.syncDirectory"
+} as const
+
 const sound: DiskLaw = { latency: {}, readError: 0, shortRead: 0, misdirected: 0, quotaBytes: 0 }
 
 type Answer<A> = Result.Result<A, DiskFailed>
@@ -307,7 +319,7 @@ export class Disk {
     this.counts.set(kind, k + 1)
     const reason = this.tellHooks({ ...step, k, n, phase: "before" })
     if (!owner.alive()) return dead(kind)
-    if (kind !== "read") this.recorder.note(this.node, `disk.${kind}`, { file, bytes })
+    if (kind !== "read") this.recorder.note(this.node, ROW[kind], { file, bytes })
     if (reason !== undefined) return failed(reason, kind, `failed at ${kind} ${k}`)
     const answer = run(k)
     this.tellHooks({ ...step, k, n, phase: "after" })

@@ -48,6 +48,8 @@ export class World implements Ground {
   private readonly callHooks: Array<CallHook> = []
   private readonly equippedHooks: Array<(machine: Machine) => void> = []
   private readonly calls = new Tally()
+  /** Kinds of rows, by what was observed. */
+  private readonly observations = new Map<string, string>()
   private readonly namesByKind = new Map<string, Array<string>>()
   private readonly reasons: Array<string> = []
 
@@ -148,7 +150,9 @@ export class World implements Ground {
   }
 
   readonly observed = (machine: Machine, what: string, data: Json): void => {
-    this.kernel.trace.note(machine.name, `observe.${what}`, payloadOf(data))
+    let kind = this.observations.get(what)
+    if (kind === undefined) this.observations.set(what, kind = `observe.${what}`)
+    this.kernel.trace.note(machine.name, kind, payloadOf(data))
     const { incarnation, name, plan } = machine
     this.verdict.observation({ node: name, kind: plan.kind, incarnation, what, data })
   }

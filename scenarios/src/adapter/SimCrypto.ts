@@ -29,7 +29,7 @@ export class SealRecord {
   /** Notes one sealing. When another text was sealed under the same key and nonce before, answers by whom. */
   note(node: string, key: Uint8Array, nonce: Uint8Array, ciphertext: Uint8Array): string | undefined {
     const name = this.digest(key, nonce)
-    const digest = this.digest(ciphertext.subarray(-16), nonce)
+    const digest = tailOf(ciphertext)
     const before = this.sealed.get(name)
     if (before === undefined) this.sealed.set(name, { digest, node })
     return before === undefined || before.digest === digest ? undefined : before.node
@@ -41,6 +41,13 @@ export class SealRecord {
     this.mixer.begin(0x51).add(a).add(b).finish(out, 0, 8)
     return (view.getUint32(0) >>> 11) * 0x1_0000_0000 + view.getUint32(4)
   }
+}
+
+/** 48 bits of a ciphertext's tag, which tell it from any other under the same key and nonce. */
+const tailOf = (ciphertext: Uint8Array): number => {
+  let number = 0
+  for (let at = ciphertext.length - 6; at < ciphertext.length; at++) number = number * 256 + (ciphertext[at] ?? 0)
+  return number
 }
 
 /** Crypto of one process. */

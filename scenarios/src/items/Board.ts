@@ -41,6 +41,8 @@ export class Board {
   readonly #collections: ReadonlyArray<readonly [Merge, Items]>
   readonly #lineByItem = new Map<string, Line>()
   readonly #unread = new Set<Merge>(MERGES)
+  /** Items whose merge this device is to write down. */
+  readonly #due = new Set<string>()
   readonly #askedByCollection = new Map<string, Queue.Queue<void>>()
 
   constructor({ items }: Client.Client["Service"]) {
@@ -58,6 +60,12 @@ export class Board {
   /** Whether everything was read at least once. */
   get isRead(): boolean {
     return this.#unread.size === 0
+  }
+
+  /** An item whose merge this device is to write down, if it may write. */
+  get due(): string | undefined {
+    const [first] = this.#due
+    return first
   }
 
   /** One line for each item, in an order that is the same on all devices. */
@@ -107,13 +115,16 @@ export class Board {
     return Effect.gen({ self: this }, function*() {
       for (const key of KEYS) {
         const past = yield* collection.history(key, HISTORY_MAX)
-        const { conflict, shown } = yield* collection.view(key)
+        const { conflict, isSettler, shown } = yield* collection.view(key)
         const versions = past.map(({ id }) => id)
         // In conflict, each device shows its own version.
         const value = conflict === undefined ? textOf(shown) : "in conflict"
         const text = `${name}/${key} = ${value}: ${past.map(nameOf).toSorted().join(" ")}`
-        if (past.length > 0) this.#lineByItem.set(`${name}/${key}`, { text, versions })
-        else this.#lineByItem.delete(`${name}/${key}`)
+        const item = `${name}/${key}`
+        if (past.length > 0) this.#lineByItem.set(item, { text, versions })
+        else this.#lineByItem.delete(item)
+        if (isSettler) this.#due.add(item)
+        else this.#due.delete(item)
       }
       this.#unread.delete(name)
     })

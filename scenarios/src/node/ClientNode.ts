@@ -168,10 +168,18 @@ const pending = ({ relays }: Status): string | undefined => {
   return undefined
 }
 
+const pendingItems = ({ due, isRead }: NonNullable<Handle["board"]>, writes: boolean): string | undefined => {
+  if (!isRead) return "its items are not read yet"
+  return due === undefined || !writes ? undefined : `the merge of ${due} is not written yet`
+}
+
+const mayWrite = ({ devices }: Client.Client["Service"]): Effect.Effect<boolean> =>
+  Effect.map(devices, (all) => all.some(({ own, removed }) => own && !removed))
+
 /** What a device shows of itself. */
 export const probe = ({ board, client, view }: Handle): Effect.Effect<Node.Probe> =>
-  Effect.map(client.status.current, (status) => {
-    const waits = pending(status) ?? (board?.isRead === false ? "its items are not read yet" : undefined)
+  Effect.map(Effect.all([client.status.current, mayWrite(client)]), ([status, writes]) => {
+    const waits = pending(status) ?? (board === undefined ? undefined : pendingItems(board, writes))
     const items = board === undefined ? {} : { items: board.state }
     return {
       digest: board === undefined ? view.digest : `${view.digest} ${board.state.join("; ")}`,

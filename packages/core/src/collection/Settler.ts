@@ -11,6 +11,10 @@ import type * as ItemFeed from "../log/ItemFeed.ts"
 import type { Desk } from "./Desk.ts"
 import type { ItemWriteFailed } from "./ItemCollection.ts"
 
+/** What may go well a little later, with nothing else changed. */
+const PASSING: ReadonlySet<string> = new Set(["StoreFailed", "KeystoreFailed", "OutboxFull", "EntropyUnavailable"])
+const AGAIN_MILLIS = 5000
+
 /** Keys of contested items that are read together. */
 const CONTESTED_PAGE = 64
 
@@ -58,17 +62,26 @@ export class Settler {
       yield* Signal.until(this.#found, isDue)
       const names = [...this.#unread]
       this.#unread.clear()
-      for (const name of names) yield* this.#readContested(name)
+      for (const name of names) {
+        yield* Effect.tapError(this.#readContested(name), () => Effect.sync(() => this.#unread.add(name)))
+      }
       for (const item of this.#contested.values()) {
         this.#contested.delete(item)
         const settle = this.#settleByName.get(item.collection)
-        if (settle !== undefined) yield* settle(item.key)
+        if (settle === undefined) continue
+        yield* Effect.tapError(settle(item.key), ({ _tag }) =>
+          Effect.sync(() => {
+            if (PASSING.has(_tag)) this.#contested.set(item, item)
+          }))
       }
     })
-    // The merged value shows without it, and the next edit writes it.
+    // The merged value shows without it, so there is no hurry; what does not pass is written by the next edit.
     const warned = Effect.matchEffect(turn, {
       onFailure: (failure) =>
-        failure._tag === "Closed" ? Effect.never : Effect.logWarning("A merge was not written.", failure),
+        failure._tag === "Closed" ? Effect.never : Effect.andThen(
+          Effect.logWarning("A merge was not written.", failure),
+          Effect.sleep(AGAIN_MILLIS)
+        ),
       onSuccess: () => Effect.void
     })
     return Effect.forever(warned)

@@ -12,6 +12,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
 import { bytes, entries } from "../kit/values.ts"
 import * as World from "../kit/World.ts"
 
@@ -210,6 +211,28 @@ layer(World.CryptoLive)("items of several devices", (it) => {
         const heads = (yield* plain(client).history("k")).filter(({ isHead }) => isHead)
         assert.deepStrictEqual(heads.map(({ shown }) => shown), [{ _tag: "Value", value: "v0+v1" }])
       }
+    }))
+
+  it.effect("that could not be written as merged for a while are, without anybody's doing", () =>
+    Effect.gen(function*() {
+      const { clients, hosts, sync } = yield* devices("b")
+      yield* cut(hosts)
+      for (const [i, client] of clients().entries()) yield* plain(client).put("k", `v${i}`)
+      yield* sync
+      for (const host of hosts) host.fault(() => "fail-before")
+      const merging = clients().map((client) => client.items.collection("plain", { form: text, merge: both }))
+      yield* World.settle
+      const heads = Effect.forEach(
+        merging,
+        (items) => Effect.map(items.history("k"), (past) => past.filter(({ isHead }) => isHead).length)
+      )
+      assert.deepStrictEqual(yield* heads, [2, 2], "no merge is written")
+      for (const host of hosts) host.fault(() => "ok")
+      yield* World.settle
+      assert.deepStrictEqual(yield* heads, [2, 2], "it is tried again a while later")
+      yield* TestClock.adjust(5000)
+      yield* sync
+      assert.deepStrictEqual(yield* heads, [1, 1])
     }))
 
   it.effect("go by the last writer where the collection says so", () =>

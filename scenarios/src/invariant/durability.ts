@@ -30,19 +30,21 @@ export const noAckedLoss = Invariant.make("noAckedLoss", (world) => {
   const known = world.of(truth)
   const relays = world.nodes.filter(({ kind }) => kind === "relay")
   const relaysAreWhole = () => relays.every(({ losses }) => losses === 0)
-  const mustBeShown = (written: Written, reader: string): boolean => {
-    const author = world.nodes.find(({ name }) => name === written.node)
-    if (author === undefined) return false
-    const isSafe = written.acked && author.losses === 0
-    const isStored = written.relays.size > 0 && relaysAreWhole() && (author.losses === 0 || relays.length === 1)
-    if (reader === written.node) return isSafe || isStored
+  const mustBeShown = (written: Written, author: Invariant.NodeView, reader: string): boolean => {
+    const hasDisk = author.losses === 0
+    const isSafe = written.acked && hasDisk
+    const isStored = written.relays.size > 0 && relaysAreWhole() && (hasDisk || relays.length === 1)
+    // A newcomer that lost its disk is another device now, to which the first one is as unknown as to anybody.
+    if (reader === written.node && hasDisk) return isSafe || isStored
     return isKnown(world, author) && (isStored || (isSafe && relaysAreWhole() && author.core))
   }
   const missing = (): { readonly reader: string; readonly op: string; readonly written: Written } | undefined => {
     for (const { name: reader } of readers(world, known)) {
       const shown = known.readingByNode.get(reader)?.idByOp
       for (const [op, written] of known.writtenByOp) {
-        if (mustBeShown(written, reader) && shown?.has(op) !== true) return { reader, op, written }
+        const author = world.nodes.find(({ name }) => name === written.node)
+        if (author === undefined || shown?.has(op) === true) continue
+        if (mustBeShown(written, author, reader)) return { reader, op, written }
       }
     }
     return undefined

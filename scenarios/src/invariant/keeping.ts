@@ -157,8 +157,11 @@ export const promptDelivery = Invariant.make("promptDelivery", (world) => {
 
 /** For so long something may stay under way at rest: a handshake that is not finished takes longest. */
 const LINGER_MICROS = 31_000_000
-/** Pushes of connections that have ended, and such as are stored and not answered yet: nothing bounds them but time. */
-const MORE_PUSHES = 60
+/**
+ * Pushes of connections that have ended, and such as are stored and not answered yet: nothing bounds them but time, and a
+ * relay that was paused finds those of all the while at once.
+ */
+const MORE_PUSHES = 90
 
 /**
  * What a relay holds is bounded by its connections: each has one route here, and so many pushes under way. At rest there

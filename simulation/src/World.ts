@@ -221,19 +221,10 @@ const factsOf = (recorder: Trace.Recorder): Node.Facts => {
 const TEXT_MAX = 200
 
 const payloadOf = (data: Json): Trace.Payload => {
-  if (isPayload(data)) return { ...data }
   if (typeof data !== "object" || data === null || Array.isArray(data)) return { data: textOf(data) }
   const payload: { [key: string]: ReturnType<typeof textOf> } = {}
   for (const [key, value] of Object.entries(data)) payload[key] = textOf(value)
   return payload
-}
-
-/** Whether a row can say it as it is. */
-const isPayload = (data: Json): data is Trace.Payload => {
-  if (typeof data !== "object" || data === null || Array.isArray(data)) return false
-  return Object.values(data).every((value) =>
-    typeof value === "string" ? value.length <= TEXT_MAX : typeof value !== "object" || value === null
-  )
 }
 
 const textOf = (value: Json): string | number | boolean | null => {

@@ -157,18 +157,17 @@ export const promptDelivery = Invariant.make("promptDelivery", (world) => {
 
 /** For so long something may stay under way at rest: a handshake that is not finished takes longest. */
 const LINGER_MICROS = 31_000_000
-/**
- * Pushes of connections that have ended, and such as are stored and not answered yet: nothing bounds them but time, and a
- * relay that was paused finds those of all the while at once.
- */
-const MORE_PUSHES = 90
+/** Pushes of connections that have ended: nothing bounds them but time. */
+const MORE_PUSHES = 60
 
 /**
- * What a relay holds is bounded by its connections: each has one route here, and so many pushes under way. At rest there
- * is nothing under way, and nobody that it does not know.
+ * What a relay holds is bounded by its connections: each has one route here, and so many pushes under way, besides those
+ * that are stored and not answered yet. At rest there is nothing under way, and nobody that it does not know.
  */
 export const workBounded = Invariant.make("workBounded", (world) => {
   const busySince = new Map<string, { readonly count: number; readonly micros: number }>()
+  /** What a relay has stored since it last told how much is under way: all of it may wait for its answers. */
+  const storedByNode = new Map<string, number>()
   let connectionsMost = 1
   const { limits } = world.scenario.knobs
   const pushesMax = limits === undefined ? Number.NaN : Said.number(limits, "pushesInFlightMax")
@@ -184,7 +183,10 @@ export const workBounded = Invariant.make("workBounded", (world) => {
         world.violated("a call was not answered, though its connection works", node, { kind: what })
       }
       if (what === "overdrawn") world.violated("it is sent more than it gave credit for", node, { kind: what })
+      const stored = storedByNode.get(node) ?? 0
+      if (what === "kept") storedByNode.set(node, stored + 1)
       if (what !== "stats") return
+      storedByNode.delete(node)
       const connections = Said.number(data, "connections")
       const handles = Said.number(data, "handles")
       const pushes = Said.number(data, "pushesInFlight")
@@ -194,7 +196,7 @@ export const workBounded = Invariant.make("workBounded", (world) => {
         world.violated(`has ${handles} routes attached over ${connections} connections`, node, { kind: "handles" })
       }
       connectionsMost = Math.max(connectionsMost, connections)
-      if (pushes > 2 * pushesMax * connectionsMost + MORE_PUSHES) {
+      if (pushes > 2 * pushesMax * connectionsMost + MORE_PUSHES + stored) {
         world.violated(`has ${pushes} pushes under way, and never had more than ${connectionsMost} connections`, node, {
           kind: "pushes"
         })

@@ -3,7 +3,7 @@ import { setFlagsFromString } from "node:v8"
 import { Worker } from "node:worker_threads"
 
 /**
- * A seed makes 30 MB of garbage, and a collection copies the world that is alive: with room for two seeds and more, a run
+ * A seed makes 26 MB of garbage, and a collection copies the world that is alive: with room for two seeds and more, a run
  * takes a twentieth less. V8 divides it by three.
  */
 const YOUNG_MIB = 192

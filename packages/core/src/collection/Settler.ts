@@ -12,8 +12,15 @@ import type { Desk } from "./Desk.ts"
 import type { ItemWriteFailed } from "./ItemCollection.ts"
 
 /** What may go well a little later, with nothing else changed. */
-const PASSING: ReadonlySet<string> = new Set(["StoreFailed", "KeystoreFailed", "OutboxFull", "EntropyUnavailable"])
+const PASSING: ReadonlySet<ItemWriteFailed["_tag"]> = new Set([
+  "StoreFailed",
+  "KeystoreFailed",
+  "OutboxFull",
+  "EntropyUnavailable"
+])
+/** From one attempt to the next, at first and at most: twice as long each time. */
 const AGAIN_MILLIS = 5000
+const AGAIN_MILLIS_MAX = 300_000
 
 /** Keys of contested items that are read together. */
 const CONTESTED_PAGE = 64
@@ -26,6 +33,7 @@ export class Settler {
   readonly #unread = new Set<string>()
   readonly #contested = new Item.ByItem<Item.ItemRef>()
   readonly #found = Signal.make()
+  #againMillis = AGAIN_MILLIS
 
   constructor(desk: Desk) {
     this.#desk = desk
@@ -60,9 +68,8 @@ export class Settler {
     const isDue = () => this.#unread.size > 0 || this.#contested.values().length > 0 ? true : undefined
     const turn = Effect.gen({ self: this }, function*() {
       yield* Signal.until(this.#found, isDue)
-      const names = [...this.#unread]
-      this.#unread.clear()
-      for (const name of names) {
+      for (const name of this.#unread) {
+        this.#unread.delete(name)
         yield* Effect.tapError(this.#readContested(name), () => Effect.sync(() => this.#unread.add(name)))
       }
       for (const item of this.#contested.values()) {
@@ -80,11 +87,22 @@ export class Settler {
       onFailure: (failure) =>
         failure._tag === "Closed" ? Effect.never : Effect.andThen(
           Effect.logWarning("A merge was not written.", failure),
-          Effect.sleep(AGAIN_MILLIS)
+          this.#pause
         ),
-      onSuccess: () => Effect.void
+      onSuccess: () =>
+        Effect.sync(() => {
+          this.#againMillis = AGAIN_MILLIS
+        })
     })
     return Effect.forever(warned)
+  }
+
+  get #pause(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const millis = this.#againMillis
+      this.#againMillis = Math.min(2 * millis, AGAIN_MILLIS_MAX)
+      return Effect.sleep(millis)
+    })
   }
 
   #readContested(collection: string): Effect.Effect<void, ItemFeed.FeedFailed> {
